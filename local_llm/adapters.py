@@ -1,0 +1,229 @@
+# -*- coding: utf-8 -*-
+"""LoRA adapters on a shared base model: added, used, saved, loaded, removed.
+
+Any number of adapters sit on one set of weights, each under a name of its own.
+Choosing one changes the weights' modules for everybody, so it happens only
+while the caller holds the model's lock. Raises WeightsError and ConfigError.
+"""
+
+import contextlib
+import itertools
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .base_model import BaseModel
+from .errors import ConfigError, WeightsError
+
+DEFAULT_LORA: dict[str, Any] = {
+    "r": 16,
+    "lora_alpha": 32,
+    "target_modules": "all-linear",
+    "task_type": "CAUSAL_LM",
+}
+
+ADAPTER_FILE = "adapter_model.safetensors"
+
+_numbers = itertools.count(1)
+
+
+def add_adapter(base: BaseModel, lora_config: Mapping[str, Any] | None) -> str:
+    """Add a fresh adapter to a base model.
+
+    Args:
+        base (`BaseModel`):
+            The base; its layers are wrapped in place.
+        lora_config (`Mapping[str, Any] | None`):
+            Arguments of peft's `LoraConfig`; what is left out comes from
+            `DEFAULT_LORA`.
+
+    Returns:
+        `str`: The name of the adapter.
+
+    Raises:
+        `ConfigError`: peft refuses the configuration for this model.
+    """
+    name = _new_name()
+    try:
+        config = LoraConfig(**{**DEFAULT_LORA, **(lora_config or {})})
+        _attach(base, name, config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            "fine_tune_config.lora_config", [str(error)]
+        ) from error
+    for parameter in adapter_parameters(base, name).values():
+        # Whole-precision weights: the steps of an optimizer are smaller than
+        # the spacing of 16-bit numbers.
+        parameter.data = parameter.data.float()
+    return name
+
+
+def load_adapter(base: BaseModel, folder: Path) -> str:
+    """Load an adapter from a folder.
+
+    Returns:
+        `str`: The name under which it is on the base model.
+
+    Raises:
+        `WeightsError`: The folder has no adapter, or one of another base.
+    """
+    if not (folder / ADAPTER_FILE).is_file():
+        raise WeightsError(
+            f"{folder.absolute()} has no {ADAPTER_FILE}",
+            fix="give the folder of a finished fine-tuning run",
+        )
+    config = _read_lora_config(folder)
+    name = _new_name()
+    try:
+        _attach(base, name, config)
+        _copy_tensors(base, name, folder)
+    except WeightsError:
+        remove_adapter(base, name)
+        raise
+    return name
+
+
+def save_adapter(base: BaseModel, name: str, folder: Path) -> None:
+    """Write an adapter's weights and configuration, as peft lays them out."""
+    wrapped = peft_model(base)
+    with warnings.catch_warnings():
+        # peft asks the hub whether the vocabulary was resized; it never is.
+        warnings.simplefilter("ignore")
+        wrapped.save_pretrained(
+            folder,
+            selected_adapters=[name],
+            safe_serialization=True,
+            save_embedding_layers=False,
+        )
+    nested = folder / name
+    for file in nested.iterdir():
+        file.rename(folder / file.name)
+    nested.rmdir()
+
+
+def remove_adapter(base: BaseModel, name: str) -> None:
+    """Take an adapter off the base model and free its memory."""
+    if base.peft_model is not None and name in base.peft_model.peft_config:
+        base.peft_model.delete_adapter(name)
+
+
+@contextlib.contextmanager
+def active_adapter(base: BaseModel, name: str | None) -> Iterator[None]:
+    """Compute with one adapter, or with the bare base for None.
+
+    The caller holds the model's lock: the choice is the whole process's.
+    """
+    for layer in _adapter_layers(base):
+        layer.enable_adapters(name is not None)
+        if name is not None:
+            layer.set_adapter(name)
+    try:
+        yield
+    finally:
+        for layer in _adapter_layers(base):
+            layer.enable_adapters(False)
+
+
+def adapter_parameters(
+    base: BaseModel,
+    name: str,
+) -> dict[str, torch.nn.Parameter]:
+    """The tensors of one adapter, by their name in the model."""
+    return {
+        key: parameter
+        for key, parameter in base.model.named_parameters()
+        if f".{name}." in f"{key}."
+    }
+
+
+def peft_model(base: BaseModel) -> PeftModel:
+    """The base model with its adapters, as trl wants it.
+
+    Raises:
+        `WeightsError`: It has no adapter yet.
+    """
+    if base.peft_model is None:
+        raise WeightsError(f"{base.name} has no adapter")
+    return base.peft_model
+
+
+def _new_name() -> str:
+    return f"adapter{next(_numbers)}"
+
+
+def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
+    if base.peft_model is None:
+        base.peft_model = get_peft_model(base.model, config, adapter_name=name)
+    else:
+        base.peft_model.add_adapter(name, config)
+    base.model.eval()
+
+
+def _adapter_layers(base: BaseModel) -> Iterator[BaseTunerLayer]:
+    return (
+        module
+        for module in base.model.modules()
+        if isinstance(module, BaseTunerLayer)
+    )
+
+
+def _read_lora_config(folder: Path) -> LoraConfig:
+    path = folder / "adapter_config.json"
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, TypeError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{path.absolute()} cannot be read: {error}",
+            fix="give the folder of a finished fine-tuning run",
+        ) from error
+    config.inference_mode = False
+    return config
+
+
+def _copy_tensors(base: BaseModel, name: str, folder: Path) -> None:
+    """Fill an adapter from its file; every tensor must have its place."""
+    tensors = _read_tensors(folder)
+    places = get_peft_model_state_dict(peft_model(base), adapter_name=name)
+    shapes = {key: tuple(place.shape) for key, place in places.items()}
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    if shapes != found:
+        wrong = sorted(
+            key
+            for key in shapes.keys() | found.keys()
+            if shapes.get(key) != found.get(key)
+        )
+        raise WeightsError(
+            f"the adapter in {folder.absolute()} belongs to another base "
+            f"model than {base.name}: {len(wrong)} tensors differ, first "
+            f"{wrong[0]}: {found.get(wrong[0])} in the file, "
+            f"{shapes.get(wrong[0])} wanted",
+            fix="load the base model that the adapter was trained on",
+        )
+    for parameter in adapter_parameters(base, name).values():
+        parameter.data = parameter.data.float()
+    set_peft_model_state_dict(peft_model(base), tensors, adapter_name=name)
+
+
+def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    path = folder / ADAPTER_FILE
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path.absolute()} is damaged: {error}",
+            fix="restore the file from a copy, or train again",
+        ) from error

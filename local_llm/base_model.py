@@ -1,0 +1,405 @@
+# -*- coding: utf-8 -*-
+"""Loads base models and shares them inside a process.
+
+A base model is the weights as published, quantized to 4 bits, with tokenizer
+and chat format; adapters come on top elsewhere. Reads hub repositories, local
+folders, GGUF files and the embedded model; of weights only safetensors and
+GGUF, and never runs code of a repository. Raises WeightsError and
+ModelAccessError.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from . import embedded_model, model_files
+from .chat_format import ChatFormat
+from .devices import choose_device, choose_dtype
+from .errors import LocalLLMError, WeightsError
+from .exact_weights import ExactWeights
+from .hub_access import HubRepository, explain_hub_error
+from .model_lock import ModelLock
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+DEFAULT_QUANTIZATION: dict[str, Any] = {
+    "load_in_4bit": True,
+    "bnb_4bit_quant_type": "nf4",
+    "bnb_4bit_use_double_quant": True,
+}
+"""NF4 with double quantization, Dettmers et al. 2023, arXiv 2305.14314."""
+
+_PLAIN_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}Assistant: {% else %}User: "
+    "{% endif %}{{ message['content'] | trim }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n"
+    "{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
+)
+"""For base models without a template and without turn marks: no new tokens,
+a reply ends with the end-of-sequence token that the model knows."""
+
+_FINGERPRINT_ROWS = 64
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What to load, and how.
+
+    Attributes:
+        source (`str`):
+            `embedded:<name>`, a hub id, a local folder or a `.gguf` file.
+        tokenizer (`str | None`):
+            A local folder to take the tokenizer from instead.
+        revision (`str | None`):
+            Branch, tag or commit of a hub repository.
+        quantization (`Mapping[str, Any] | None`):
+            Arguments of `BitsAndBytesConfig`; None for the default, 4-bit.
+        device (`str | None`):
+            `cpu`, `cuda`, `cuda:<n>`, `mps`; None to choose.
+        cache (`Path`):
+            Where converted models are kept.
+        token (`str | None`):
+            For gated repositories; never logged.
+    """
+
+    source: str
+    cache: Path
+    tokenizer: str | None = None
+    revision: str | None = None
+    quantization: Mapping[str, Any] | None = None
+    device: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    def key(self) -> str:
+        """Equal for requests that give the same weights on one device."""
+        parts = [
+            self.source,
+            self.tokenizer,
+            self.revision,
+            self.quantization_arguments(),
+            choose_device(self.device),
+        ]
+        return json.dumps(parts, sort_keys=True, default=str)
+
+    @property
+    def repository(self) -> HubRepository:
+        """The source as a repository of the hub."""
+        return HubRepository(
+            "model",
+            self.source,
+            token=self.token,
+            revision=self.revision,
+        )
+
+    def quantization_arguments(self) -> dict[str, Any]:
+        """The arguments of `BitsAndBytesConfig` that are used."""
+        if self.quantization is None:
+            return dict(DEFAULT_QUANTIZATION)
+        return dict(self.quantization)
+
+
+@dataclass(eq=False)
+class BaseModel:
+    """Weights in memory, and what is needed to use them.
+
+    Attributes:
+        model (`PreTrainedModel`):
+            The weights; adapters wrap its layers in place.
+        tokenizer (`PreTrainedTokenizerBase`):
+            The tokenizer, with a chat template.
+        chat_format (`ChatFormat`):
+            Turns into ids.
+        name (`str`):
+            What was loaded, for people.
+        fingerprint (`str`):
+            sha256 of the architecture and of a sample of the weights.
+        context_size (`int`):
+            The longest sequence, in tokens.
+        lock (`ModelLock`):
+            Held by whoever uses the weights.
+        weights (`ExactWeights`):
+            Switches between the weights for training and for generation.
+        peft_model (`PeftModel | None`):
+            The same modules with their adapters, None without any.
+        engine (`Any`):
+            The worker that generates with it; made when first needed.
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    chat_format: ChatFormat
+    name: str
+    fingerprint: str
+    context_size: int
+    lock: ModelLock
+    weights: ExactWeights
+    peft_model: "PeftModel | None" = None
+    engine: Any = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+
+_loaded: "weakref.WeakValueDictionary[str, BaseModel]" = (
+    weakref.WeakValueDictionary()
+)
+_loading = threading.Lock()
+
+
+def load_base_model(
+    request: LoadRequest,
+    progress: Progress = lambda text: None,
+) -> BaseModel:
+    """Load a base model, or share the one that this process has.
+
+    Args:
+        request (`LoadRequest`):
+            What to load, and how.
+        progress (`Callable[[str], None]`, optional):
+            Told what is going on, in a few words.
+
+    Returns:
+        `BaseModel`: Kept in memory as long as somebody holds it.
+
+    Raises:
+        `ModelAccessError`: The repository cannot be reached with this token.
+        `WeightsError`: What is there cannot be loaded safely.
+    """
+    with _loading:
+        base = _loaded.get(request.key())
+        if base is None:
+            base = _load(request, progress)
+            _loaded[request.key()] = base
+        return base
+
+
+def load_tokenizer(
+    request: LoadRequest,
+    progress: Progress = lambda text: None,
+) -> "PreTrainedTokenizerBase":
+    """Load a tokenizer alone, with a chat template and a padding token."""
+    folder = _resolve(request, progress)
+    return _load_tokenizer(request, folder)
+
+
+def _load(request: LoadRequest, progress: Progress) -> BaseModel:
+    folder = _resolve(request, progress)
+    tokenizer = _load_tokenizer(request, folder)
+    chat_format = ChatFormat(tokenizer)
+    progress("loading the weights")
+    model = _load_weights(request, folder)
+    _check_vocabulary(tokenizer, model, request.source)
+    _make_head_input_contiguous(model)
+    return BaseModel(
+        model=model,
+        tokenizer=tokenizer,
+        chat_format=chat_format,
+        name=request.source,
+        fingerprint=_fingerprint(model),
+        context_size=_context_size(model),
+        lock=ModelLock(),
+        weights=ExactWeights(model),
+    )
+
+
+def _resolve(request: LoadRequest, progress: Progress) -> str:
+    """Turn a source into a hub id or a checked local folder."""
+    source = request.source
+    if source.startswith(embedded_model.EMBEDDED_PREFIX):
+        _check_embedded_name(source)
+        folder = embedded_model.embedded_folder(request.cache, progress)
+        return str(folder)
+    if not model_files.is_local(source):
+        model_files.check_hub_repository(request.repository)
+        return source
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return str(embedded_model.gguf_folder(path, request.cache, progress))
+    model_files.check_folder(path)
+    return str(path)
+
+
+def _check_embedded_name(source: str) -> None:
+    name = source.removeprefix(embedded_model.EMBEDDED_PREFIX)
+    if name != embedded_model.EMBEDDED_NAME:
+        raise WeightsError(
+            f"there is no embedded model {name!r}",
+            fix=f"write {embedded_model.EMBEDDED_PREFIX}"
+            f"{embedded_model.EMBEDDED_NAME}",
+        )
+
+
+def _load_tokenizer(
+    request: LoadRequest,
+    folder: str,
+) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    if request.tokenizer is not None:
+        folder = request.tokenizer
+        model_files.check_tokenizer_folder(Path(folder))
+    with _translated_load_errors(request):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder,
+            revision=request.revision,
+            token=request.token,
+            trust_remote_code=False,
+        )
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _template_for(tokenizer)
+    if tokenizer.pad_token_id is None:
+        # Harmless where it is also a stop token: padding is masked by the
+        # attention mask and by label -100, never by token id.
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def _template_for(tokenizer: "PreTrainedTokenizerBase") -> str:
+    vocabulary = tokenizer.get_vocab()
+    if {"<start_of_turn>", "<end_of_turn>"} <= vocabulary.keys():
+        from trl.chat_template_utils import gemma_chat_template
+
+        return gemma_chat_template
+    return _PLAIN_TEMPLATE
+
+
+def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    device = choose_device(request.device)
+    arguments = request.quantization_arguments()
+    dtype = choose_dtype(device, arguments.get("bnb_4bit_compute_dtype"))
+    quantized = arguments.get("load_in_4bit") or arguments.get("load_in_8bit")
+    if quantized:
+        arguments.setdefault("bnb_4bit_compute_dtype", dtype)
+    with _translated_load_errors(request):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            revision=request.revision,
+            token=request.token,
+            dtype=dtype,
+            device_map={"": device},
+            quantization_config=(
+                BitsAndBytesConfig(**arguments) if quantized else None
+            ),
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _translated_load_errors(request: LoadRequest) -> Iterator[None]:
+    """Turn whatever a loader raises into one error of this package.
+
+    One of the places that catch everything: the loaders of transformers,
+    safetensors, tokenizers and bitsandbytes raise plain Exception among
+    others.
+    """
+    try:
+        yield
+    except LocalLLMError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise _explain_load_error(error, request) from error
+
+
+def _explain_load_error(
+    error: Exception,
+    request: LoadRequest,
+) -> LocalLLMError:
+    source = request.source
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return WeightsError(
+            f"{source} does not fit into memory: {error}",
+            fix="load it in 4-bit, or use a smaller model",
+        )
+    if not model_files.is_local(source):
+        explained = explain_hub_error(error, request.repository)
+        if explained is not None:
+            return explained
+    return WeightsError(
+        f"{source} cannot be loaded: {type(error).__name__}: {error}",
+        fix="check that the model is complete and that this version of "
+        "transformers has its architecture",
+    )
+
+
+def _check_vocabulary(
+    tokenizer: "PreTrainedTokenizerBase",
+    model: "PreTrainedModel",
+    source: str,
+) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if max(tokenizer.get_vocab().values()) >= rows:
+        raise WeightsError(
+            f"the tokenizer of {source} has {len(tokenizer)} tokens, its "
+            f"weights only {rows}",
+            fix="use the tokenizer that belongs to these weights",
+        )
+
+
+def _make_head_input_contiguous(model: "PreTrainedModel") -> None:
+    """Spare the CPU a copy of the whole head at each prompt.
+
+    transformers hands the head a slice of the last position. For its strides
+    torch's CPU matmul expands the weight: 600 ms instead of 12 ms for Gemma
+    3 270M's head of 262,144 x 640 in bfloat16 on two cores.
+    """
+    if model.device.type != "cpu":
+        return
+
+    def contiguous(module: torch.nn.Module, arguments: tuple) -> tuple:
+        hidden = arguments[0]
+        return (hidden.clone(memory_format=torch.contiguous_format),)
+
+    model.get_output_embeddings().register_forward_pre_hook(contiguous)
+
+
+def _fingerprint(model: "PreTrainedModel") -> str:
+    """sha256 of the shape of the model and of values that no adapter and no
+    quantization changes: rows of the embedding, and all norms."""
+    config = model.config.get_text_config()
+    digest = hashlib.sha256()
+    shape = [
+        config.model_type,
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.vocab_size,
+    ]
+    digest.update(json.dumps(shape).encode())
+    embedding = model.get_input_embeddings().weight
+    step = max(1, embedding.shape[0] // _FINGERPRINT_ROWS)
+    samples = [embedding[::step]]
+    samples += [
+        parameter
+        for name, parameter in model.named_parameters()
+        if "norm" in name
+    ]
+    for sample in samples:
+        values = sample.detach().to("cpu", torch.bfloat16).view(torch.int16)
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _context_size(model: "PreTrainedModel") -> int:
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or 2048

@@ -1,0 +1,316 @@
+# -*- coding: utf-8 -*-
+"""Turns of a conversation, and their token ids with the loss mask.
+
+The one place where text becomes ids, for training, for chat and for counting.
+Control tokens come from the model's chat template alone: text of users, files
+or tools is encoded apart from it and can never produce one. Knows no weights,
+no files and no AgentScope. Raises WeightsError for a tokenizer that cannot keep
+this promise.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .errors import WeightsError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Role = Literal["system", "user", "assistant"]
+
+OPENING_TEXT = "Please begin."
+"""What the user says where a conversation would start with the assistant."""
+
+CONTINUE_TEXT = "Please continue."
+"""What the user says where the assistant is asked after its own turn."""
+
+_SLOT = "\ue000{index}\ue001"  # private-use characters: no template has them
+_SLOT_PATTERN = re.compile("\ue000(\\d+)\ue001")
+_HTML_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*>")
+_MARKUP = re.compile(r"[<\[]\S*[>\]]")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedChat:
+    """A conversation as the model sees it.
+
+    Attributes:
+        ids (`list[int]`):
+            The token ids, shape (tokens,).
+        mask (`list[int]`):
+            1 where the token is under the loss, shape (tokens,).
+    """
+
+    ids: list[int]
+    mask: list[int]
+
+
+def merge_same_role(turns: Iterable[Turn]) -> list[Turn]:
+    """Join consecutive turns of one role with a blank line between."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if merged and merged[-1].role == turn.role:
+            text = f"{merged[-1].text}\n\n{turn.text}"
+            merged[-1] = Turn(turn.role, text)
+        else:
+            merged.append(turn)
+    return merged
+
+
+def fold_system(turns: Sequence[Turn]) -> list[Turn]:
+    """Put the text of system turns before the first user turn.
+
+    Without a user turn the system text becomes one.
+    """
+    system = [turn.text for turn in turns if turn.role == "system"]
+    rest = [turn for turn in turns if turn.role != "system"]
+    if not system:
+        return rest
+    return merge_same_role([Turn("user", "\n\n".join(system)), *rest])
+
+
+class ChatFormat:
+    """Renders turns through the chat template of one tokenizer.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`):
+            A tokenizer with a chat template.
+
+    Attributes:
+        end_of_turn_id (`int`):
+            The token that ends an assistant turn; it is trained.
+        stop_ids (`tuple[int, ...]`):
+            The tokens that end a reply: end-of-turn and end-of-sequence.
+
+    Raises:
+        `WeightsError`:
+            The tokenizer has no template, its template never ends a turn, or
+            it turns plain text into control tokens.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        if not tokenizer.chat_template:
+            raise WeightsError(
+                f"the tokenizer of {tokenizer.name_or_path!r} has no chat "
+                f"template",
+                fix="use a tokenizer with a chat template",
+            )
+        self.tokenizer = tokenizer
+        unflagged = _unflagged_markers(tokenizer)
+        self._unflagged = _any_of(unflagged)
+        self.control_ids = _control_ids(tokenizer, unflagged)
+        self._check_text_stays_text()
+        self.folds_system = not self._template_shows_system()
+        self.end_of_turn_id = self._find_end_of_turn()
+        stop_ids = [self.end_of_turn_id, tokenizer.eos_token_id]
+        self.stop_ids = tuple(
+            dict.fromkeys(i for i in stop_ids if i is not None),
+        )
+
+    # -- what callers use ------------------------------------------------
+
+    def render(self, turns: Sequence[Turn]) -> RenderedChat:
+        """Render a conversation for training.
+
+        Args:
+            turns (`Sequence[Turn]`):
+                The conversation; it ends with an assistant turn.
+
+        Returns:
+            `RenderedChat`:
+                Assistant turns and the token that ends each are under the
+                loss, nothing else is.
+        """
+        turns = self.normalise(turns)
+        ids: list[int] = []
+        mask: list[int] = []
+        after_assistant = False
+        for piece in self._pieces(turns, asks_for_reply=False):
+            if isinstance(piece, Turn):
+                new_ids = self.encode_text(piece.text.strip())
+                learned = len(new_ids) if piece.role == "assistant" else 0
+            else:
+                new_ids = self._encode_markup(piece)
+                learned = self._end_length(new_ids) if after_assistant else 0
+            ids += new_ids
+            mask += [1] * learned + [0] * (len(new_ids) - learned)
+            after_assistant = (
+                isinstance(piece, Turn) and piece.role == "assistant"
+            )
+        return RenderedChat(ids, mask)
+
+    def prompt_ids(self, turns: Sequence[Turn]) -> list[int]:
+        """Render a conversation up to where the assistant begins to speak.
+
+        Returns:
+            `list[int]`: Token ids, shape (tokens,).
+        """
+        turns = self.normalise(turns)
+        if not turns or turns[-1].role == "assistant":
+            text = CONTINUE_TEXT if turns else OPENING_TEXT
+            turns = [*turns, Turn("user", text)]
+        ids: list[int] = []
+        for piece in self._pieces(turns, asks_for_reply=True):
+            if isinstance(piece, Turn):
+                ids += self.encode_text(piece.text.strip())
+            else:
+                ids += self._encode_markup(piece)
+        return ids
+
+    def normalise(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Make turns fit the template: alternating, the user first.
+
+        Empty turns go, a system turn is folded into the first user turn where
+        the template shows none, turns of one role in a row become one.
+        """
+        turns = [turn for turn in turns if turn.text.strip()]
+        if self.folds_system:
+            turns = fold_system(turns)
+        turns = merge_same_role(turns)
+        spoken = [turn for turn in turns if turn.role != "system"]
+        if spoken and spoken[0].role == "assistant":
+            turns.insert(len(turns) - len(spoken), Turn("user", OPENING_TEXT))
+        return turns
+
+    def encode_text(self, text: str) -> list[int]:
+        """Encode text; no id of the result is a control token."""
+        ids: list[int] = []
+        for piece in self._cut_markers(text):
+            ids += self.tokenizer.encode(
+                piece,
+                add_special_tokens=False,
+                split_special_tokens=True,
+            )
+        return ids
+
+    # -- steps -----------------------------------------------------------
+
+    def _pieces(
+        self,
+        turns: Sequence[Turn],
+        *,
+        asks_for_reply: bool,
+    ) -> list[str | Turn]:
+        """The template's own text and, between it, the turns' texts."""
+        messages = [
+            {"role": turn.role, "content": _SLOT.format(index=index)}
+            for index, turn in enumerate(turns)
+        ]
+        markup = self.tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            add_generation_prompt=asks_for_reply,
+        )
+        parts = _SLOT_PATTERN.split(markup)
+        return [
+            turns[int(part)] if position % 2 else part
+            for position, part in enumerate(parts)
+            if part
+        ]
+
+    def _encode_markup(self, markup: str) -> list[int]:
+        return self.tokenizer.encode(markup, add_special_tokens=False)
+
+    def _cut_markers(self, text: str) -> list[str]:
+        """Cut after the first character of each marker that the tokenizer
+        would join although it does not call it special."""
+        cuts = [match.start() + 1 for match in self._unflagged.finditer(text)]
+        edges = [0, *cuts, len(text)]
+        return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+    def _end_length(self, ids: list[int]) -> int:
+        """How many tokens after an assistant's text belong to its end."""
+        return ids.index(self.end_of_turn_id) + 1
+
+    def _check_text_stays_text(self) -> None:
+        marks = " ".join(
+            self.tokenizer.convert_ids_to_tokens(sorted(self.control_ids)),
+        )
+        if not self.control_ids.isdisjoint(self.encode_text(marks)):
+            raise WeightsError(
+                f"the tokenizer of {self.tokenizer.name_or_path!r} turns "
+                f"plain text into control tokens",
+                fix="use the model's fast tokenizer (tokenizer.json)",
+            )
+
+    def _template_shows_system(self) -> bool:
+        from jinja2.exceptions import TemplateError
+
+        turns = [Turn("system", "s"), Turn("user", "u")]
+        try:
+            pieces = self._pieces(turns, asks_for_reply=False)
+        except TemplateError:
+            return False
+        return turns[0] in pieces
+
+    def _find_end_of_turn(self) -> int:
+        """The first control token that the template puts after an
+        assistant's text, else the end-of-sequence token."""
+        turns = [Turn("user", "u"), Turn("assistant", "a")]
+        pieces = self._pieces(turns, asks_for_reply=False)
+        tail = pieces[pieces.index(turns[1]) + 1 :]
+        ends = [
+            token_id
+            for piece in tail
+            if isinstance(piece, str)
+            for token_id in self._encode_markup(piece)
+            if token_id in self.control_ids
+        ]
+        if not ends:
+            raise WeightsError(
+                f"the chat template of {self.tokenizer.name_or_path!r} does "
+                f"not end an assistant turn with a control token",
+                fix="use a template that ends turns, for example with "
+                "{{ eos_token }}",
+            )
+        return ends[0]
+
+
+def _unflagged_markers(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
+    """Added tokens that look like control marks but are not flagged special.
+
+    Tags of HTML are ordinary text and stay whole; Gemma's vocabulary has them.
+    """
+    return [
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if not token.special
+        and _MARKUP.fullmatch(token.content)
+        and not _HTML_TAG.fullmatch(token.content)
+    ]
+
+
+def _control_ids(
+    tokenizer: "PreTrainedTokenizerBase",
+    unflagged: list[str],
+) -> frozenset[int]:
+    """Every id that text must never produce."""
+    flagged = [
+        token_id
+        for token_id, token in tokenizer.added_tokens_decoder.items()
+        if token.special
+    ]
+    return frozenset(
+        [
+            *tokenizer.all_special_ids,
+            *flagged,
+            *tokenizer.convert_tokens_to_ids(unflagged),
+        ],
+    )
+
+
+def _any_of(markers: list[str]) -> re.Pattern[str]:
+    """A pattern that matches any of the markers, the longest first."""
+    longest_first = sorted(markers, key=len, reverse=True)
+    never = r"(?!)"
+    return re.compile("|".join(map(re.escape, longest_first)) or never)

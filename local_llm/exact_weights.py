@@ -1,0 +1,82 @@
+# -*- coding: utf-8 -*-
+"""Keeps 4-bit weights exact on CPUs where bitsandbytes re-packs them.
+
+On CPUs with AVX512-BF16, a bitsandbytes linear layer re-packs its weight at
+the first evaluation-mode forward. The packed product is fast and has no
+gradient: a model that has generated once would train without one and show only
+a warning, and un-packing rounds the scales. So the weight and its state are
+kept as they were loaded, packing works on a copy, and the two are swapped.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from bitsandbytes.nn import Linear4bit
+
+_PACKED_ROWS = 32
+"""bitsandbytes packs rows in blocks of 32; other shapes cannot be packed."""
+
+
+@dataclass
+class _Weight:
+    """One layer's weight in both forms; `packed` is None until it exists."""
+
+    layer: Linear4bit
+    exact: tuple[torch.Tensor, Any]
+    packed: tuple[torch.Tensor, Any] | None = None
+
+
+class ExactWeights:
+    """The exact and the packed 4-bit weights of a model, one in use.
+
+    Costs nothing on other devices and CPUs; otherwise as much memory again as
+    the 4-bit weights, once the model has generated.
+
+    Args:
+        model (`torch.nn.Module`):
+            A model that has not run a forward yet.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._weights = [
+            _Weight(layer, (layer.weight.data, layer.weight.quant_state))
+            for layer in model.modules()
+            if isinstance(layer, Linear4bit)
+            and layer.weight.device.type == "cpu"
+            and layer.support_avx512bf16_for_cpu
+        ]
+        self._are_exact = False
+        self.use_for_training()
+
+    def use_for_generation(self) -> None:
+        """Let the next forward pack, or bring back what it packed before."""
+        if not self._are_exact:
+            return
+        self._are_exact = False
+        for weight in self._weights:
+            if weight.layer.out_features % _PACKED_ROWS:
+                continue
+            if weight.packed is None:
+                data, state = weight.exact
+                weight.packed = (data, copy.deepcopy(state))
+            _put(weight.layer, weight.packed)
+            weight.layer.support_avx512bf16_for_cpu = True
+
+    def use_for_training(self) -> None:
+        """Put the exact weights back; no forward packs them."""
+        if self._are_exact:
+            return
+        self._are_exact = True
+        for weight in self._weights:
+            layer = weight.layer
+            if weight.packed is not None:
+                weight.packed = (layer.weight.data, layer.weight.quant_state)
+            _put(layer, weight.exact)
+            layer.support_avx512bf16_for_cpu = False
+
+
+def _put(layer: Linear4bit, form: tuple[torch.Tensor, Any]) -> None:
+    layer.weight.data, layer.weight.quant_state = form
+    layer.quant_state = form[1]

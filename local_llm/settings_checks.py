@@ -1,0 +1,328 @@
+# -*- coding: utf-8 -*-
+"""Checks the keys and values of one section against its fields and rules.
+
+Collects every problem and warning; knows nothing of files or of what the
+sections mean together. Raises ConfigError only through `Findings.finish`.
+"""
+
+import ast
+import dataclasses
+import difflib
+import logging
+import math
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import PurePath
+from typing import Any
+
+from local_llm.errors import ConfigError
+from local_llm.library_fields import LIBRARIES, library_fields
+from local_llm.settings_file import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_LISTED,
+    Spot,
+    capped,
+    join,
+    masked,
+    quoted,
+    shown,
+    walk,
+)
+from local_llm.settings_values import (
+    OLD_NAMES,
+    RESERVED,
+    RULES,
+    SECRET_KEYS,
+    Rule,
+)
+from local_llm.value_kinds import Kind, accepts, described, parse_annotation
+
+log = logging.getLogger("local_llm.settings")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ANY = Rule("")
+_LEVELS = {
+    "entry": "the top level of the entry",
+    "generation": "generation",
+    "fine_tune_config": "fine_tune_config",
+}
+_LEGACY_BOOLEANS = {"True": True, "False": False}
+
+
+class Findings:
+    """The problems and warnings of a config, in the order they were found."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.bad_paths: set[str] = set()
+
+    def add(self, path: str, problem: str) -> None:
+        """Note that the value at a path is wrong.
+
+        Args:
+            path (`str`): Its key path; empty for the whole entry.
+            problem (`str`): What was found and what is wanted.
+        """
+        self.problems.append(f"{path}: {problem}" if path else problem)
+        self.bad_paths.add(path)
+
+    def finish(self, where: str) -> None:
+        """Raise every problem at once, or log every warning.
+
+        Args:
+            where (`str`): The file and the entry, for the message.
+        """
+        if self.problems:
+            raise ConfigError(masked(where), capped(self.problems))
+        for warning in self.warnings:
+            log.warning("%s: %s", masked(where), warning)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Section:
+    """An object of the config.
+
+    Args:
+        name (`str`): Its key in the tables of rules.
+        path (`str`): Its key path in an entry; empty for the entry itself.
+        kinds (`Mapping[str, tuple[Kind, ...]]`): What its keys accept.
+        title (`str`): What its keys belong to, for messages.
+    """
+
+    name: str
+    path: str
+    kinds: Mapping[str, tuple[Kind, ...]]
+    title: str
+
+
+def own_section(name: str, path: str, values: type) -> Section:
+    """The section that fills a frozen dataclass of this package.
+
+    Args:
+        name (`str`): Its key in the tables of rules.
+        path (`str`): Its key path.
+        values (`type`): The dataclass.
+    """
+    kinds = {
+        field.name: _own_kinds(str(field.type))
+        for field in dataclasses.fields(values)
+    }
+    return Section(name, path, kinds, "this section")
+
+
+def library_section(name: str) -> Section:
+    """The section that a library's class reads.
+
+    Args:
+        name (`str`): "training_args", "lora_config" or "bnb_config".
+    """
+    kinds = {key: field.kinds for key, field in library_fields(name).items()}
+    path = f"fine_tune_config.{name}"
+    return Section(name, path, kinds, LIBRARIES[name].title)
+
+
+def check_values(raw: object, path: str, findings: Findings) -> bool:
+    """Check what holds for every value, however deep; false where too deep.
+
+    Args:
+        raw (`object`): An entry, or a part of one.
+        path (`str`): The key path of that part; empty for an entry.
+        findings (`Findings`): Where problems go.
+    """
+    for spot in walk(raw, path):
+        if spot.depth > MAX_DEPTH:
+            findings.add(path, f"is nested more than {MAX_DEPTH} deep")
+            return False
+        problem = _secret_problem(spot) or _unreadable(spot.value)
+        if problem:
+            findings.add(spot.path, problem)
+    return True
+
+
+def check_section(
+    raw: object,
+    section: Section,
+    findings: Findings,
+) -> dict[str, Any]:
+    """The values of a section that are right; the rest becomes problems.
+
+    Args:
+        raw (`object`): The section as it was found.
+        section (`Section`): What it should be.
+        findings (`Findings`): Where problems and warnings go; paths that are
+            in it already are not judged again.
+    """
+    if not isinstance(raw, dict):
+        findings.add(section.path, f"wanted an object, found {shown(raw)}")
+        return {}
+    right = {}
+    for key, value in raw.items():
+        path = join(section.path, key)
+        if path in findings.bad_paths:
+            continue
+        problem = _key_problem(key, section, findings)
+        if not problem:
+            value = _modernised(key, value, section, findings)
+            problem = _value_problem(key, value, section)
+        if problem:
+            findings.add(path, problem)
+        else:
+            right[key] = value
+    return right
+
+
+@cache
+def _own_kinds(annotation: str) -> tuple[Kind, ...]:
+    # An own section inside another is an object; it is checked on its own.
+    names = {
+        node.id
+        for node in ast.walk(ast.parse(annotation))
+        if isinstance(node, ast.Name)
+    }
+    for name in names:
+        if name.endswith("Settings"):
+            annotation = annotation.replace(name, "dict")
+    return parse_annotation(annotation)
+
+
+def _secret_problem(spot: Spot) -> str:
+    if isinstance(spot.key, str) and spot.key.lower() in SECRET_KEYS:
+        return "a token does not belong in a config; set HF_TOKEN"
+    if isinstance(spot.value, str) and masked(spot.value) != spot.value:
+        return "looks like a token or password; set HF_TOKEN"
+    return ""
+
+
+def _unreadable(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"wanted a finite number, found {value}"
+    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        return f"wanted at most {MAX_DIGITS} digits, found {shown(value)}"
+    if isinstance(value, str) and not _is_text(value):
+        return f"wanted readable text, found {shown(value)}"
+    return ""
+
+
+def _is_text(text: str) -> bool:
+    return "\0" not in text and _SURROGATE.search(text) is None
+
+
+def _key_problem(key: object, section: Section, findings: Findings) -> str:
+    if not isinstance(key, str):
+        return f"wanted a string as key, found {shown(key)}"
+    reason = RESERVED.get(section.name, {}).get(key)
+    if reason:
+        return f"is not set here: {reason}"
+    if key in section.kinds:
+        return ""
+    today = OLD_NAMES.get(section.name, {}).get(key)
+    if today:
+        return f"is an old name; today it is {today}"
+    if len(findings.problems) >= MAX_LISTED:
+        return f"unknown key {quoted(key)}"  # no time for what is not shown
+    return f"unknown key {quoted(key)}{_hint(key, section)}"
+
+
+def _hint(key: str, section: Section) -> str:
+    home = _home_of(key, section)
+    if home:
+        return f", it belongs in {home}"
+    for name in (section.name, *(n for n in RULES if n != section.name)):
+        near = difflib.get_close_matches(key[:64], sorted(_keys_of(name)), n=1)
+        if near:
+            place = "" if name == section.name else f" in {_level(name)}"
+            return f", did you mean {near[0]!r}{place}?"
+    if section.name in LIBRARIES:
+        return f", it is no field of {section.title}"
+    return ", the keys are " + ", ".join(section.kinds)
+
+
+def _home_of(key: str, section: Section) -> str:
+    homes = [
+        _level(name)
+        for name in RULES
+        if name != section.name and key in _keys_of(name)
+    ]
+    return " or ".join(homes)
+
+
+def _level(name: str) -> str:
+    return _LEVELS.get(name, f"fine_tune_config.{name}")
+
+
+def _keys_of(name: str) -> Collection[str]:
+    if name not in LIBRARIES:
+        return RULES[name]
+    try:
+        return library_fields(name).keys() - RESERVED.get(name, {}).keys()
+    except ConfigError:
+        return RULES[name]
+
+
+def _modernised(
+    key: str,
+    value: object,
+    section: Section,
+    findings: Findings,
+) -> object:
+    """The value as it is written today; Python values as JSON has them."""
+    if isinstance(value, PurePath):
+        return str(value)
+    names = [kind.name for kind in section.kinds[key]]
+    place = join(section.path, key)
+    if key.startswith("bnb_4bit_") and "string" in names:
+        if type(value).__name__ == "dtype":  # torch's own, from a caller
+            return str(value).removeprefix("torch.")
+        if isinstance(value, str) and value.startswith("torch."):
+            today = value.removeprefix("torch.")
+            findings.warnings.append(
+                f"{place}: write {quoted(today)}, not {quoted(value)}"
+            )
+            return today
+    accepts_old = section.name in ("bnb_config", "fine_tune_config")
+    if accepts_old and "boolean" in names and isinstance(value, str):
+        today = _LEGACY_BOOLEANS.get(value)
+        if today is not None:
+            findings.warnings.append(
+                f"{place}: write {shown(today)}, not {quoted(value)}"
+            )
+            return today
+    return value
+
+
+def _value_problem(key: str, value: object, section: Section) -> str:
+    kinds = section.kinds[key]
+    rule = RULES[section.name].get(key, _ANY)
+    if accepts(kinds, value) and rule.allows(value):
+        return ""
+    hint = _quotes_hint(kinds, value)
+    return f"wanted {wanted(kinds, rule)}, found {shown(value)}{hint}"
+
+
+def wanted(kinds: tuple[Kind, ...], rule: Rule) -> str:
+    """The type and range of a key in words.
+
+    Args:
+        kinds (`tuple[Kind, ...]`): What it accepts.
+        rule (`Rule`): Its range.
+    """
+    filled = tuple(kind for kind in kinds if kind.name != "null")
+    text = rule.range()
+    if not (rule.choices or rule.pattern):
+        text = f"{described(filled)} {text}".strip()
+    return text if filled == kinds else f"{text} or null"
+
+
+def _quotes_hint(kinds: tuple[Kind, ...], value: object) -> str:
+    if not isinstance(value, str) or accepts(kinds, value):
+        return ""
+    if value.lower() in ("true", "false"):
+        return f"; write {value.lower()} without quotes"
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    return "; write the number without quotes" if math.isfinite(number) else ""

@@ -1,0 +1,466 @@
+# -*- coding: utf-8 -*-
+"""Fine-tunes an adapter on conversations, with trl's SFTTrainer.
+
+Takes a loaded base model, an adapter on it and conversations; changes the
+adapter's weights and nothing else. Renders through the model's chat format, so
+the loss is on assistant turns and their end-of-turn alone. Knows no files but
+a scratch folder, and no generation. Raises DatasetError and TrainingError.
+"""
+
+import contextlib
+import gc
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from .adapters import adapter_parameters, peft_model
+from .base_model import BaseModel
+from .chat_datasets import Conversation
+from .chat_format import ChatFormat
+from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
+from .labelled_loss import IGNORED, can_compute, labelled_loss
+from .memory import peak_memory_bytes, reset_peak_memory
+
+if TYPE_CHECKING:
+    from .settings import FineTuneSettings
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TRAINING: dict[str, Any] = {
+    "learning_rate": 2e-4,  # QLoRA, Dettmers et al. 2023, table 9
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,  # below 1: the share of all steps
+    "num_train_epochs": 3,
+    "per_device_train_batch_size": 4,
+    "logging_steps": 1,
+    "seed": 7,
+}
+
+LOCK_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """Conversations as token ids, and what became of the long ones.
+
+    Attributes:
+        rows (`list[dict[str, list[int]]]`):
+            `input_ids` and `labels`, each of shape (tokens,).
+        shortened (`int`):
+            Rows whose end was cut to the longest sequence.
+        without_answer (`list[str]`):
+            Rows left out: the cut would have left nothing to learn.
+    """
+
+    rows: list[dict[str, list[int]]]
+    shortened: int
+    without_answer: list[str]
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return sum(len(row["input_ids"]) for row in self.rows)
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens under the loss."""
+        return sum(
+            label != IGNORED for row in self.rows for label in row["labels"]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a run is; the loss is None until it was first logged."""
+
+    number: int
+    total: int
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run did.
+
+    Attributes:
+        losses (`list[tuple[int, float]]`):
+            Step and training loss, as logged.
+        held_out_before, held_out_after (`float | None`):
+            Mean loss of the held-out tokens under the loss; None without
+            held-out conversations.
+        steps (`int`):
+            Optimizer steps.
+        tokens, trained_tokens (`int`):
+            In the training rows, and those of them under the loss.
+        seconds (`float`):
+            Of the optimizer steps, without the evaluations.
+        peak_memory_bytes (`int`):
+            Of the device; of the process on a CPU.
+        shortened (`int`), without_answer (`list[str]`):
+            Rows cut and rows left out, see `TrainingRows`.
+    """
+
+    losses: list[tuple[int, float]]
+    held_out_before: float | None
+    held_out_after: float | None
+    steps: int
+    tokens_seen: int
+    seconds: float
+    peak_memory_bytes: int
+    train_rows: TrainingRows = field(repr=False)
+    held_out_rows: TrainingRows = field(repr=False)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Training tokens, padding not counted."""
+        return self.tokens_seen / self.seconds if self.seconds else 0.0
+
+
+def render_rows(
+    chat_format: ChatFormat,
+    conversations: Sequence[Conversation],
+    max_tokens: int,
+) -> TrainingRows:
+    """Turn conversations into ids and labels.
+
+    Args:
+        chat_format (`ChatFormat`):
+            Renders turns.
+        conversations (`Sequence[Conversation]`):
+            What to render.
+        max_tokens (`int`):
+            The longest row; longer ones lose their end.
+    """
+    rows: list[dict[str, list[int]]] = []
+    shortened = 0
+    without_answer = []
+    for conversation in conversations:
+        chat = chat_format.render(conversation.turns)
+        ids, mask = chat.ids[:max_tokens], chat.mask[:max_tokens]
+        if not any(mask):
+            without_answer.append(conversation.where)
+            continue
+        shortened += len(chat.ids) > max_tokens
+        labels = [
+            token_id if learned else IGNORED
+            for token_id, learned in zip(ids, mask, strict=True)
+        ]
+        rows.append({"input_ids": ids, "labels": labels})
+    return TrainingRows(rows, shortened, without_answer)
+
+
+def train(
+    base: BaseModel,
+    adapter: str,
+    train_conversations: Sequence[Conversation],
+    held_out: Sequence[Conversation],
+    settings: "FineTuneSettings",
+    scratch: Path,
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> TrainingResult:
+    """Train one adapter; the caller sees progress, and nothing is saved.
+
+    Args:
+        base (`BaseModel`):
+            The model; nobody else may use it meanwhile, its lock is taken.
+        adapter (`str`):
+            The adapter to train.
+        train_conversations (`Sequence[Conversation]`):
+            What to learn from.
+        held_out (`Sequence[Conversation]`):
+            What to measure the loss on, before and after; may be empty.
+        settings (`FineTuneSettings`):
+            `training_args` and `max_seq_length` are used.
+        scratch (`Path`):
+            A folder for the trainer's own files.
+        on_step (`Callable[[Step], None]`, optional):
+            Called after each optimizer step.
+
+    Raises:
+        `DatasetError`: No row has anything to learn.
+        `TrainingError`: The run had to stop; the adapter is not to be used.
+    """
+    length = min(settings.max_seq_length, base.context_size)
+    rows = render_rows(base.chat_format, train_conversations, length)
+    held_out_rows = render_rows(base.chat_format, held_out, length)
+    if not rows.rows:
+        raise DatasetError(
+            f"no row has an answer within {length} tokens",
+            fix="raise max_seq_length, or use shorter conversations",
+        )
+    with base.lock.training(LOCK_TIMEOUT_S), _training_state(base, adapter):
+        progress = _Progress(base, on_step)
+        with _translated_errors(rows, progress):
+            trainer = _build_trainer(base, adapter, rows, settings, scratch)
+            trainer.add_callback(progress)
+            before = trainer.mean_loss(held_out_rows)
+            seconds = _timed(trainer.train)
+            after = trainer.mean_loss(held_out_rows)
+        _check_finite(base, adapter)
+        result = TrainingResult(
+            losses=progress.losses,
+            held_out_before=before,
+            held_out_after=after,
+            steps=trainer.state.global_step,
+            tokens_seen=trainer.tokens_seen,
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(base.device),
+            train_rows=rows,
+            held_out_rows=held_out_rows,
+        )
+        del trainer
+    gc.collect()
+    return result
+
+
+class AdapterTrainer(SFTTrainer):
+    """SFTTrainer whose loss on a CPU costs the labelled tokens only."""
+
+    tokens_seen = 0
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """The mean over the labelled tokens of the optimizer step."""
+        if model.training:
+            self.tokens_seen += _real_tokens(inputs)
+        causal_lm = self.accelerator.unwrap_model(model).get_base_model()
+        if causal_lm.device.type != "cpu" or not can_compute(causal_lm):
+            loss = super().compute_loss(
+                model,
+                inputs,
+                num_items_in_batch=num_items_in_batch,
+            )
+        else:
+            count = num_items_in_batch
+            if count is None:
+                count = _labelled(inputs)
+            loss = labelled_loss(causal_lm, inputs, count)
+        if not torch.isfinite(loss.detach()):
+            raise TrainingError(
+                f"the loss is {loss.item()} at step "
+                f"{self.state.global_step + 1}",
+                fix="lower learning_rate, or compute in bfloat16 or float32",
+            )
+        return loss
+
+    def mean_loss(self, rows: TrainingRows) -> float | None:
+        """The mean over all labelled tokens of rows; None without rows."""
+        if not rows.rows:
+            return None
+        was_training = self.model.training
+        self.model.eval()
+        total = count = 0.0
+        loader = self.get_eval_dataloader(Dataset.from_list(rows.rows))
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for inputs in loader:
+                inputs = self._prepare_inputs(inputs)
+                labelled = int(_labelled(inputs))
+                loss = self.compute_loss(
+                    self.model,
+                    inputs,
+                    num_items_in_batch=torch.tensor(labelled),
+                )
+                total += loss.item() * labelled
+                count += labelled
+        self.model.train(was_training)
+        return total / count
+
+
+class _Progress(TrainerCallback):
+    """Keeps the losses and tells how far the run is."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        on_step: Callable[[Step], None],
+    ) -> None:
+        self._base = base
+        self._on_step = on_step
+        self.losses: list[tuple[int, float]] = []
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep a logged training loss."""
+        if logs and "loss" in logs:
+            self.losses.append((state.global_step, logs["loss"]))
+
+    def on_step_end(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Report the step."""
+        progress = f"step {state.global_step}/{state.max_steps}"
+        self._base.lock.training_progress = progress
+        loss = self.losses[-1][1] if self.losses else None
+        self._on_step(Step(state.global_step, state.max_steps, loss))
+
+
+def _build_trainer(
+    base: BaseModel,
+    adapter: str,
+    rows: TrainingRows,
+    settings: "FineTuneSettings",
+    scratch: Path,
+) -> AdapterTrainer:
+    arguments = _sft_config(base, settings, scratch)
+    # One process uses one device here, however many are visible; trl refuses
+    # the implicit DataParallel of transformers.
+    _ = arguments.n_gpu
+    arguments._n_gpu = min(arguments._n_gpu, 1)
+    reset_peak_memory(base.device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        trainer = AdapterTrainer(
+            model=peft_model(base),
+            args=arguments,
+            train_dataset=Dataset.from_list(rows.rows),
+            processing_class=base.tokenizer,
+        )
+    trainer.remove_callback(_printer())
+    for parameter in adapter_parameters(base, adapter).values():
+        # trl has made them bfloat16, whose spacing swallows small updates.
+        parameter.data = parameter.data.float()
+    return trainer
+
+
+def _printer() -> type[TrainerCallback]:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _sft_config(
+    base: BaseModel,
+    settings: "FineTuneSettings",
+    scratch: Path,
+) -> SFTConfig:
+    """The user's arguments over our defaults, and over both what follows
+    from the device and from how rows are rendered."""
+    on_cpu = base.device.type == "cpu"
+    half = base.model.dtype == torch.float16
+    chosen = {**DEFAULT_TRAINING, **settings.training_args}
+    rows_at_once = chosen["per_device_train_batch_size"]
+    defaults = {
+        "bf16": not on_cpu and not half,
+        "fp16": not on_cpu and half,
+        "gradient_checkpointing": not on_cpu,
+        "padding_free": rows_at_once > 1,
+        "report_to": "none",
+        "save_strategy": "no",
+        "per_device_eval_batch_size": rows_at_once,
+        "optim": "adamw_torch",
+    }
+    end_of_turn = base.chat_format.end_of_turn_id
+    owned = {
+        "output_dir": str(scratch),
+        "use_cpu": on_cpu,
+        "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+        "max_length": None,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "disable_tqdm": True,
+        "logging_nan_inf_filter": False,
+        "push_to_hub": False,
+    }
+    try:
+        return SFTConfig(**{**defaults, **chosen, **owned})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            "fine_tune_config.training_args",
+            [str(error)],
+        ) from error
+
+
+@contextlib.contextmanager
+def _training_state(base: BaseModel, adapter: str) -> Iterator[None]:
+    """Exact weights and one trainable adapter; afterwards as for replies."""
+    eos_before = base.tokenizer.eos_token
+    forward = base.model.__dict__.get("forward")
+    base.weights.use_for_training()
+    model = peft_model(base)
+    model.base_model.enable_adapter_layers()
+    model.set_adapter(adapter)
+    try:
+        yield
+    finally:
+        # trl has patched the forward, set the tokenizer's end and switched
+        # checkpointing on; left so, replies would be slower and differ.
+        base.model.__dict__.pop("forward", None)
+        if forward is not None:
+            base.model.forward = forward
+        base.tokenizer.eos_token = eos_before
+        base.model.gradient_checkpointing_disable()
+        base.model.config.use_cache = True
+        base.model.eval()
+        base.model.requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _translated_errors(
+    rows: TrainingRows,
+    progress: _Progress,
+) -> Iterator[None]:
+    try:
+        yield
+    except LocalLLMError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        longest = max(len(row["input_ids"]) for row in rows.rows)
+        raise TrainingError(
+            f"out of memory after {len(progress.losses)} logged steps; the "
+            f"longest row has {longest} tokens",
+            fix="in this order: per_device_train_batch_size 1 with "
+            "gradient_accumulation_steps, a smaller max_seq_length, "
+            "gradient_checkpointing true",
+        ) from error
+    except (RuntimeError, ValueError, OSError) as error:
+        raise TrainingError(
+            f"training stopped: {type(error).__name__}: {error}",
+        ) from error
+
+
+def _check_finite(base: BaseModel, adapter: str) -> None:
+    for name, parameter in adapter_parameters(base, adapter).items():
+        if not torch.isfinite(parameter).all():
+            raise TrainingError(
+                f"the adapter's {name} has values that are not finite",
+                fix="lower learning_rate",
+            )
+
+
+def _labelled(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """How many positions have a label to predict."""
+    return (inputs["labels"][:, 1:] != IGNORED).sum()
+
+
+def _real_tokens(inputs: dict[str, torch.Tensor]) -> int:
+    mask = inputs.get("attention_mask")
+    return int(inputs["input_ids"].numel() if mask is None else mask.sum())
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,358 @@
+# -*- coding: utf-8 -*-
+"""What the hub answers becomes rows, or an error that says what to do.
+
+The libraries are the real ones; only the network below them is replaced.
+"""
+
+import errno
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import httpx2
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import _http
+
+from local_llm.dataset_hub import HubDataset, read_hub
+from local_llm.errors import DatasetError, LocalLLMError, ModelAccessError
+
+REPO = "GAIR/lima"
+PAGE = f"https://huggingface.co/datasets/{REPO}"
+TOKEN = "hf_SecretSecretSecretSecret"
+ROWS = [
+    {"conversations": ["a", "b"], "source": "x"},
+    {"conversations": ["c"], "source": "y"},
+]
+COMMIT = "68958e91ed2bf9ee1a6a6e5ecfb3ae1a5a5b1d2a"
+
+Handler = Callable[[httpx2.Request], httpx2.Response]
+SetHub = Callable[[Handler], list[httpx2.Request]]
+
+
+@pytest.fixture(name="hub")
+def fixture_hub(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SetHub]:
+    """Puts a function in the place of the hub; returns its requests."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
+    before = _http._GLOBAL_CLIENT_FACTORY
+
+    def set_hub(handler: Handler) -> list[httpx2.Request]:
+        requests: list[httpx2.Request] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            requests.append(request)
+            return handler(request)
+
+        transport = httpx2.MockTransport(answer)
+        huggingface_hub.set_client_factory(
+            lambda: httpx2.Client(transport=transport),
+        )
+        return requests
+
+    yield set_hub
+    huggingface_hub.set_client_factory(before)
+
+
+def answering(status: int, code: str = "", message: str = "") -> Handler:
+    """A hub that answers everything with one status."""
+    headers = {"X-Error-Code": code, "X-Error-Message": message}
+    kept = {name: value for name, value in headers.items() if value}
+    return lambda request: httpx2.Response(status, headers=kept)
+
+
+def hub_with_files(files: dict[str, str]) -> Handler:
+    """A hub with one dataset that has these files."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        if "/api/" in path:
+            info = {"id": REPO, "sha": COMMIT, "siblings": [], "tags": []}
+            return httpx2.Response(200, json=info)
+        content = files.get(path.rpartition("/")[2])
+        headers = {"X-Repo-Commit": COMMIT}
+        if content is None:
+            headers["X-Error-Code"] = "EntryNotFound"
+            return httpx2.Response(404, headers=headers)
+        headers["ETag"] = f'"{abs(hash(content)):040x}"'
+        return httpx2.Response(200, headers=headers, content=content.encode())
+
+    return answer
+
+
+def error_of(source: HubDataset) -> LocalLLMError:
+    with pytest.raises(LocalLLMError) as caught:
+        list(read_hub(source))
+    return caught.value
+
+
+def source_in(tmp_path: Path, **more: Any) -> HubDataset:
+    return HubDataset(REPO, cache_dir=tmp_path / "cache", **more)
+
+
+REFUSALS = {
+    "no token": (
+        answering(401, "GatedRepo"),
+        None,
+        "is gated and no token was given",
+    ),
+    "token refused, gated": (
+        answering(401, "GatedRepo"),
+        TOKEN,
+        "the hub refused the token",
+    ),
+    "token refused": (
+        answering(401, "", "Invalid credentials in Authorization header"),
+        TOKEN,
+        "the hub refused the token",
+    ),
+    "licence": (
+        answering(403, "GatedRepo"),
+        TOKEN,
+        "has not been granted access (licence not accepted)",
+    ),
+    "token without the permission": (
+        answering(403),
+        TOKEN,
+        "is disabled, or not open to this token",
+    ),
+    "unknown, no token": (
+        answering(401),
+        None,
+        "does not exist, or is private and no token given",
+    ),
+    "unknown, token": (
+        answering(404, "RepoNotFound"),
+        TOKEN,
+        "does not exist, or is private and this token may not read it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(REFUSALS))
+def test_a_refusal_says_which_it_is_names_page_and_variables_not_the_token(
+    tmp_path: Path,
+    hub: SetHub,
+    case: str,
+) -> None:
+    handler, token, text = REFUSALS[case]
+    hub(handler)
+    error = error_of(source_in(tmp_path, token=token))
+    assert isinstance(error, ModelAccessError)
+    assert error.message.startswith(f"dataset {REPO} ")
+    assert text in error.message
+    assert PAGE in str(error)
+    assert "HF_TOKEN or HUGGINGFACE_TOKEN" in str(error)
+    assert TOKEN not in str(error)
+
+
+def test_a_token_of_the_environment_counts_as_given(
+    tmp_path: Path,
+    hub: SetHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub(answering(401, "GatedRepo"))
+    error = error_of(source_in(tmp_path))
+    assert "the hub refused the token" in error.message
+    assert TOKEN not in str(error)
+
+
+def test_an_unknown_revision_is_named(tmp_path: Path, hub: SetHub) -> None:
+    hub(answering(404, "RevisionNotFound"))
+    error = error_of(source_in(tmp_path, revision="v9"))
+    assert isinstance(error, ModelAccessError)
+    assert error.message == f"dataset {REPO} has no revision 'v9'"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_hub_in_trouble_is_not_a_problem_of_access(
+    tmp_path: Path,
+    hub: SetHub,
+    status: int,
+) -> None:
+    hub(answering(status))
+    error = error_of(source_in(tmp_path))
+    assert isinstance(error, ModelAccessError)
+    assert error.message == (
+        f"dataset {REPO} could not be read: the hub answered {status}"
+    )
+
+
+def test_offline_and_not_cached_says_what_is_missing_and_how_to_get_it(
+    tmp_path: Path,
+    hub: SetHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests = hub(answering(500))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    error = error_of(source_in(tmp_path))
+    assert isinstance(error, ModelAccessError)
+    assert "not in the cache" in error.message
+    assert "HF_HUB_OFFLINE is set" in error.message
+    assert f"hf download {REPO} --repo-type dataset" in str(error.fix)
+    assert not requests
+
+
+def test_no_network_and_not_cached_is_told_from_a_refusal(
+    tmp_path: Path,
+    hub: SetHub,
+) -> None:
+    def no_network(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("Name or service not known", request=request)
+
+    hub(no_network)
+    error = error_of(source_in(tmp_path, token=TOKEN))
+    assert isinstance(error, ModelAccessError)
+    assert "the hub cannot be reached" in error.message
+
+
+@pytest.mark.parametrize("token", ["hf_a\nb", "hf_\u00e9", "hf_a\x00"])
+def test_a_token_that_no_header_can_carry_is_never_shown(
+    tmp_path: Path,
+    token: str,
+) -> None:
+    error = error_of(source_in(tmp_path, token=token))
+    assert isinstance(error, ModelAccessError)
+    assert token not in str(error)
+    assert error.__cause__ is None
+
+
+def test_the_token_is_not_in_the_text_form_of_the_source() -> None:
+    assert TOKEN not in repr(HubDataset(REPO, token=TOKEN))
+
+
+def test_a_dataset_with_a_script_is_read_from_its_file_without_running_it(
+    tmp_path: Path,
+    hub: SetHub,
+) -> None:
+    canary = tmp_path / "script ran"
+    lines = "\n".join(json.dumps(row) for row in ROWS)
+    requests = hub(
+        hub_with_files(
+            {
+                "lima.py": f"open({str(canary)!r}, 'w').close()",
+                "train.jsonl": lines,
+            },
+        ),
+    )
+    found = list(read_hub(source_in(tmp_path, token=TOKEN)))
+    assert found == [
+        (f"{REPO}/train.jsonl row 1", ROWS[0]),
+        (f"{REPO}/train.jsonl row 2", ROWS[1]),
+    ]
+    assert not canary.exists()
+    sent = {request.headers.get("authorization") for request in requests}
+    assert sent == {f"Bearer {TOKEN}"}
+
+
+def test_a_dataset_with_a_script_and_no_file_of_rows_is_refused(
+    tmp_path: Path,
+    hub: SetHub,
+) -> None:
+    hub(hub_with_files({"lima.py": "raise SystemExit"}))
+    error = error_of(source_in(tmp_path))
+    assert isinstance(error, DatasetError)
+    assert "loading script, which is never run" in error.message
+    assert "no file train.jsonl" in error.message
+
+
+def test_a_table_is_read_row_by_row(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def load_dataset(name: str, **options: Any) -> datasets.Dataset:
+        asked.update(options, name=name)
+        return datasets.Dataset.from_list(ROWS)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    source = source_in(tmp_path, split="test", revision="v1", token=TOKEN)
+    assert list(read_hub(source)) == [
+        (f"{REPO} row 1", ROWS[0]),
+        (f"{REPO} row 2", ROWS[1]),
+    ]
+    assert asked == {
+        "name": REPO,
+        "split": "test",
+        "revision": "v1",
+        "token": TOKEN,
+        "cache_dir": str(tmp_path / "cache"),
+    }
+
+
+def raised_by_load(
+    error: Exception,
+    cause: Exception | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> LocalLLMError:
+    def load_dataset(*_args: object, **_options: object) -> None:
+        raise error from cause
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    return error_of(HubDataset(REPO, token=TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "text"),
+    [
+        (ValueError("Unknown split 'train'"), None, "Unknown split 'train'"),
+        (
+            datasets.exceptions.DatasetGenerationError("An error occurred"),
+            ValueError(f"bad cell {TOKEN}\nmore"),
+            "bad cell ***",
+        ),
+        (
+            datasets.exceptions.DataFilesNotFoundError("No data files"),
+            None,
+            "No data files",
+        ),
+        (RuntimeError("something else"), None, "something else"),
+    ],
+)
+def test_a_dataset_that_is_reached_and_holds_no_rows_is_a_dataset_error(
+    error: Exception,
+    cause: Exception | None,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = raised_by_load(error, cause, monkeypatch)
+    assert isinstance(found, DatasetError)
+    assert found.message.endswith(text)
+    assert f"split 'train' of {REPO}" in found.message
+    assert TOKEN not in str(found)
+
+
+def test_a_connection_lost_while_loading_is_a_problem_of_access(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = raised_by_load(
+        datasets.exceptions.DatasetGenerationError("An error occurred"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        monkeypatch,
+    )
+    assert isinstance(found, ModelAccessError)
+    assert "cannot be reached" in found.message
+
+
+def test_a_full_disk_is_told_from_a_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    found = raised_by_load(full, None, monkeypatch)
+    assert isinstance(found, ModelAccessError)
+    assert "No space left on device" in found.message
+    assert "free some disk space" in str(found.fix)
