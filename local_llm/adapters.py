@@ -2,11 +2,12 @@
 """LoRA adapters on a shared base model: added, used, saved, loaded, removed.
 
 Any number of adapters sit on one set of weights, each under a name of its own.
-Choosing one changes the weights' modules for everybody, so it happens only
-while the caller holds the model's lock. Raises WeightsError and ConfigError.
+Changing them changes the modules for everybody who shares the weights, so it
+waits for the model's lock. Raises WeightsError, ConfigError and TrainingError.
 """
 
 import contextlib
+import copy
 import itertools
 import json
 import warnings
@@ -28,6 +29,7 @@ from safetensors.torch import load_file
 
 from .base_model import BaseModel
 from .errors import ConfigError, WeightsError
+from .model_lock import LOCK_TIMEOUT_S
 
 DEFAULT_LORA: dict[str, Any] = {
     "r": 16,
@@ -41,8 +43,12 @@ ADAPTER_FILE = "adapter_model.safetensors"
 _numbers = itertools.count(1)
 
 
-def add_adapter(base: BaseModel, lora_config: Mapping[str, Any] | None) -> str:
-    """Add a fresh adapter to a base model.
+def add_adapter(
+    base: BaseModel,
+    lora_config: Mapping[str, Any] | None,
+    seed: int,
+) -> str:
+    """Add a fresh adapter to a base model; it changes no reply yet.
 
     Args:
         base (`BaseModel`):
@@ -50,6 +56,8 @@ def add_adapter(base: BaseModel, lora_config: Mapping[str, Any] | None) -> str:
         lora_config (`Mapping[str, Any] | None`):
             Arguments of peft's `LoraConfig`; what is left out comes from
             `DEFAULT_LORA`.
+        seed (`int`):
+            For the random half of its weights.
 
     Returns:
         `str`: The name of the adapter.
@@ -60,7 +68,9 @@ def add_adapter(base: BaseModel, lora_config: Mapping[str, Any] | None) -> str:
     name = _new_name()
     try:
         config = LoraConfig(**{**DEFAULT_LORA, **(lora_config or {})})
-        _attach(base, name, config)
+        with _changing(base), torch.random.fork_rng(_gpus(base)):
+            torch.manual_seed(seed)
+            _attach(base, name, config)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             "fine_tune_config.lora_config", [str(error)]
@@ -70,6 +80,19 @@ def add_adapter(base: BaseModel, lora_config: Mapping[str, Any] | None) -> str:
         # the spacing of 16-bit numbers.
         parameter.data = parameter.data.float()
     return name
+
+
+def copy_adapter(base: BaseModel, name: str) -> str:
+    """Add an adapter with the weights of another one."""
+    config = copy.deepcopy(peft_model(base).peft_config[name])
+    new_name = _new_name()
+    with _changing(base):
+        _attach(base, new_name, config)
+        places = adapter_parameters(base, new_name)
+        for key, parameter in adapter_parameters(base, name).items():
+            place = places[key.replace(f".{name}.", f".{new_name}.")]
+            place.data = parameter.data.clone()
+    return new_name
 
 
 def load_adapter(base: BaseModel, folder: Path) -> str:
@@ -88,19 +111,20 @@ def load_adapter(base: BaseModel, folder: Path) -> str:
         )
     config = _read_lora_config(folder)
     name = _new_name()
-    try:
-        _attach(base, name, config)
-        _copy_tensors(base, name, folder)
-    except WeightsError:
-        remove_adapter(base, name)
-        raise
+    with _changing(base):
+        try:
+            _attach(base, name, config)
+            _copy_tensors(base, name, folder)
+        except WeightsError:
+            _detach(base, name)
+            raise
     return name
 
 
 def save_adapter(base: BaseModel, name: str, folder: Path) -> None:
     """Write an adapter's weights and configuration, as peft lays them out."""
     wrapped = peft_model(base)
-    with warnings.catch_warnings():
+    with _changing(base), warnings.catch_warnings():
         # peft asks the hub whether the vocabulary was resized; it never is.
         warnings.simplefilter("ignore")
         wrapped.save_pretrained(
@@ -117,8 +141,8 @@ def save_adapter(base: BaseModel, name: str, folder: Path) -> None:
 
 def remove_adapter(base: BaseModel, name: str) -> None:
     """Take an adapter off the base model and free its memory."""
-    if base.peft_model is not None and name in base.peft_model.peft_config:
-        base.peft_model.delete_adapter(name)
+    with _changing(base):
+        _detach(base, name)
 
 
 @contextlib.contextmanager
@@ -161,6 +185,11 @@ def peft_model(base: BaseModel) -> PeftModel:
     return base.peft_model
 
 
+def _gpus(base: BaseModel) -> list[torch.device]:
+    """The devices whose random state is another one than the CPU's."""
+    return [base.device] if base.device.type == "cuda" else []
+
+
 def _new_name() -> str:
     return f"adapter{next(_numbers)}"
 
@@ -171,6 +200,21 @@ def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
     else:
         base.peft_model.add_adapter(name, config)
     base.model.eval()
+
+
+def _detach(base: BaseModel, name: str) -> None:
+    if base.peft_model is not None and name in base.peft_model.peft_config:
+        base.peft_model.delete_adapter(name)
+
+
+@contextlib.contextmanager
+def _changing(base: BaseModel) -> Iterator[None]:
+    """Nobody else uses the model, and its 4-bit weights are the exact ones:
+    reading the state of a packed layer un-packs it, which rounds it."""
+    with base.lock.training(LOCK_TIMEOUT_S):
+        base.lock.training_progress = "changing adapters"
+        base.weights.use_for_training()
+        yield
 
 
 def _adapter_layers(base: BaseModel) -> Iterator[BaseTunerLayer]:

@@ -200,6 +200,20 @@ def load_tokenizer(
     return _load_tokenizer(request, folder)
 
 
+def use_tokenizer(
+    base: BaseModel,
+    tokenizer: "PreTrainedTokenizerBase",
+) -> None:
+    """Give loaded weights another tokenizer.
+
+    Raises:
+        `WeightsError`: It does not fit; the one before stays.
+    """
+    chat_format = ChatFormat(tokenizer)
+    _check_vocabulary(tokenizer, base.model, base.name)
+    base.tokenizer, base.chat_format = tokenizer, chat_format
+
+
 def _load(request: LoadRequest, progress: Progress) -> BaseModel:
     folder = _resolve(request, progress)
     tokenizer = _load_tokenizer(request, folder)

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 
 from .errors import GenerationError, TrainingError
 
+LOCK_TIMEOUT_S = 60.0
+"""How long a change of the model waits for a running reply."""
+
 _POLL_S = 0.1
 
 

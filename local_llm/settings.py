@@ -49,7 +49,7 @@ __all__ = [
     "resolve_path",
 ]
 
-MODEL_TYPE = "huggingface"
+MODEL_TYPE: Literal["huggingface"] = "huggingface"
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ def parse_settings(raw: dict[str, Any], where: str) -> ModelSettings:
         where (`str`): Where it comes from, for messages.
     """
     findings = Findings()
+    values: dict[str, Any] = {}
     if not isinstance(raw, dict):
         findings.add("", f"wanted an object, found {shown(raw)}")
     elif _is_for_another_program(raw):

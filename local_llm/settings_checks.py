@@ -48,7 +48,10 @@ _LEVELS = {
     "generation": "generation",
     "fine_tune_config": "fine_tune_config",
 }
-_LEGACY_BOOLEANS = {"True": True, "False": False}
+# The original example wrote these as strings.
+_OLD_SECTIONS = ("bnb_config", "fine_tune_config")
+_OLD_BOOLEANS: dict[str, object] = {"True": True, "False": False}
+_DTYPE_KEYS = ("bnb_4bit_compute_dtype", "bnb_4bit_quant_storage")
 
 
 class Findings:
@@ -271,25 +274,25 @@ def _modernised(
     """The value as it is written today; Python values as JSON has them."""
     if isinstance(value, PurePath):
         return str(value)
+    if type(value).__name__ == "dtype":  # torch's own, from a caller
+        return str(value).removeprefix("torch.")
+    today = _written_today(key, value, section)
+    if today is not value:
+        findings.warnings.append(
+            f"{join(section.path, key)}: write {shown(today)}, not "
+            f"{shown(value)}",
+        )
+    return today
+
+
+def _written_today(key: str, value: object, section: Section) -> object:
+    if not isinstance(value, str):
+        return value
     names = [kind.name for kind in section.kinds[key]]
-    place = join(section.path, key)
-    if key.startswith("bnb_4bit_") and "string" in names:
-        if type(value).__name__ == "dtype":  # torch's own, from a caller
-            return str(value).removeprefix("torch.")
-        if isinstance(value, str) and value.startswith("torch."):
-            today = value.removeprefix("torch.")
-            findings.warnings.append(
-                f"{place}: write {quoted(today)}, not {quoted(value)}"
-            )
-            return today
-    accepts_old = section.name in ("bnb_config", "fine_tune_config")
-    if accepts_old and "boolean" in names and isinstance(value, str):
-        today = _LEGACY_BOOLEANS.get(value)
-        if today is not None:
-            findings.warnings.append(
-                f"{place}: write {shown(today)}, not {quoted(value)}"
-            )
-            return today
+    if section.name in _OLD_SECTIONS and "boolean" in names:
+        return _OLD_BOOLEANS.get(value, value)
+    if key in _DTYPE_KEYS and value.startswith("torch."):
+        return value.removeprefix("torch.")
     return value
 
 

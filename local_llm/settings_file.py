@@ -29,7 +29,8 @@ _BRACKETS = re.compile(
     r'"(?:\\.|[^"\\])*(?:"|\\?\Z)|[\[\]{}]',
     re.DOTALL,
 )
-_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+# A token has 34 of these; fewer is a name such as "hf_conversations".
+_TOKEN = re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}")
 _TOKEN_VALUE = re.compile(
     r"""((?:token|api_key|password|secret)["']?\s*[:=]\s*)"""
     r"""("[^"]*"?|'[^']*'?|[^\s,}\]]+)""",
@@ -40,7 +41,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 
 
 # By the object's id; the object itself is kept so that the id stays its own.
-Duplicates = dict[int, tuple[dict, list[str]]]
+Duplicates = dict[int, tuple[dict[str, Any], list[str]]]
 
 
 class Spot(NamedTuple):
@@ -95,13 +96,13 @@ def _shortened(text: str) -> str:
     # Masked before it is cut: half a token would no longer be recognised.
     text = masked(text)
     if len(text) > MAX_SHOWN:
-        return ascii(text[:MAX_SHOWN]) + f"... ({len(text)} characters)"
-    return repr(_printable(text))
+        return f"{text[:MAX_SHOWN]!r}... ({len(text)} characters)"
+    return repr(text)
 
 
 def _printable(text: str) -> str:
-    # Lone surrogates would make `print` fail.
-    return text.encode("utf-8", "backslashreplace").decode()
+    # Lone surrogates make `print` fail; escape codes move the cursor.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
@@ -128,7 +129,7 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     problems += _list_problems(entries)
     if problems:
         raise ConfigError(where, capped(problems))
-    return entries
+    return list(entries)
 
 
 def capped(problems: list[str]) -> list[str]:

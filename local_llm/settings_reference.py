@@ -119,7 +119,10 @@ def schema() -> dict[str, Any]:
         "items": {
             "type": "object",
             "required": list(REQUIRED),
-            "properties": {"config_name": {"type": "string", "minLength": 1}},
+            "properties": {
+                "config_name": {"type": "string", "minLength": 1},
+                "model_type": {"type": "string"},
+            },
             "if": {"properties": {"model_type": {"const": "huggingface"}}},
             "then": {"$ref": "#/$defs/entry"},
         },

@@ -7,6 +7,7 @@ names of earlier versions. Checks and the generated reference both read them.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 EMBEDDED_MODELS = ("embedded:gemma-3-270m",)
 DTYPES = ("float32", "float16", "bfloat16")
@@ -43,10 +44,13 @@ class Rule:
         """Whether a value of the right type lies in the range.
 
         Args:
-            value (`object`): Strings and numbers are judged, the rest passes.
+            value (`object`): Strings and numbers are judged; the rest
+                passes, unless there are choices.
         """
         if isinstance(value, str):
             return self._allows_text(value)
+        if self.choices:
+            return value is None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return True
         return value in self.also or (
@@ -79,7 +83,7 @@ class Rule:
         others = "".join(f"{value} or " for value in self.also)
         return others + text
 
-    def schema(self) -> dict:
+    def schema(self) -> dict[str, Any]:
         """The range as JSON Schema keywords."""
         bounds = {
             "minimum": self.minimum,
@@ -87,7 +91,9 @@ class Rule:
             "maximum": self.maximum,
             "exclusiveMaximum": self.below,
         }
-        found: dict = {k: v for k, v in bounds.items() if v is not None}
+        found: dict[str, Any] = {
+            k: v for k, v in bounds.items() if v is not None
+        }
         if self.also:
             found = {"anyOf": [{"enum": list(self.also)}, found]}
         if self.pattern:
@@ -96,20 +102,23 @@ class Rule:
 
 
 # Patterns are read by Python and, in the schema, by editors: no `\w`, `\d`.
-_TEXT = {"pattern": r"[\s\S]*\S[\s\S]*", "words": "text that is not blank"}
+_TEXT: dict[str, Any] = {
+    "pattern": r"[\s\S]*\S[\s\S]*",
+    "words": "text that is not blank",
+}
 _HUB_ID = (
     r"(?![\s\S]*\.gguf$)"
     r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
 )
-_SEED = {"minimum": 0, "maximum": HIGHEST_SEED}
-_STEPS = {"above": 0}
+_SEED: dict[str, Any] = {"minimum": 0, "maximum": HIGHEST_SEED}
+_STEPS: dict[str, Any] = {"above": 0}
 
 RULES: dict[str, dict[str, Rule]] = {
     "entry": {
         "config_name": Rule(
             "the name by which programs choose this entry",
-            pattern=r"[A-Za-z0-9_.-]{1,64}",
-            words="1 to 64 letters, digits, '-', '_' or '.'",
+            pattern=r"(?!\.+$)[A-Za-z0-9_.-]{1,64}",
+            words="1 to 64 letters, digits, '-', '_' or '.', not dots alone",
         ),
         "model_type": Rule("marks the entries that this package reads"),
         "pretrained_model_name_or_path": Rule(
@@ -340,6 +349,10 @@ OLD_NAMES: dict[str, dict[str, str]] = {
         "max_new_tokens": "max_length",
         "max_tokens": "max_length",
         "generate_args": "generation",
+    },
+    "generation": {
+        "max_new_tokens": "max_length at the top level of the entry",
+        "max_tokens": "max_length at the top level of the entry",
     },
     "fine_tune_config": {"max_length": "max_seq_length"},
     "training_args": {

@@ -25,10 +25,11 @@ from trl import SFTConfig, SFTTrainer
 from .adapters import adapter_parameters, peft_model
 from .base_model import BaseModel
 from .chat_datasets import Conversation
-from .chat_format import ChatFormat
 from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
 from .labelled_loss import IGNORED, can_compute, labelled_loss
 from .memory import peak_memory_bytes, reset_peak_memory
+from .model_lock import LOCK_TIMEOUT_S
+from .training_rows import TrainingRows, render_rows
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
@@ -44,38 +45,6 @@ DEFAULT_TRAINING: dict[str, Any] = {
     "logging_steps": 1,
     "seed": 7,
 }
-
-LOCK_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRows:
-    """Conversations as token ids, and what became of the long ones.
-
-    Attributes:
-        rows (`list[dict[str, list[int]]]`):
-            `input_ids` and `labels`, each of shape (tokens,).
-        shortened (`int`):
-            Rows whose end was cut to the longest sequence.
-        without_answer (`list[str]`):
-            Rows left out: the cut would have left nothing to learn.
-    """
-
-    rows: list[dict[str, list[int]]]
-    shortened: int
-    without_answer: list[str]
-
-    @property
-    def tokens(self) -> int:
-        """All tokens."""
-        return sum(len(row["input_ids"]) for row in self.rows)
-
-    @property
-    def trained_tokens(self) -> int:
-        """Tokens under the loss."""
-        return sum(
-            label != IGNORED for row in self.rows for label in row["labels"]
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,39 +92,6 @@ class TrainingResult:
     def tokens_per_second(self) -> float:
         """Training tokens, padding not counted."""
         return self.tokens_seen / self.seconds if self.seconds else 0.0
-
-
-def render_rows(
-    chat_format: ChatFormat,
-    conversations: Sequence[Conversation],
-    max_tokens: int,
-) -> TrainingRows:
-    """Turn conversations into ids and labels.
-
-    Args:
-        chat_format (`ChatFormat`):
-            Renders turns.
-        conversations (`Sequence[Conversation]`):
-            What to render.
-        max_tokens (`int`):
-            The longest row; longer ones lose their end.
-    """
-    rows: list[dict[str, list[int]]] = []
-    shortened = 0
-    without_answer = []
-    for conversation in conversations:
-        chat = chat_format.render(conversation.turns)
-        ids, mask = chat.ids[:max_tokens], chat.mask[:max_tokens]
-        if not any(mask):
-            without_answer.append(conversation.where)
-            continue
-        shortened += len(chat.ids) > max_tokens
-        labels = [
-            token_id if learned else IGNORED
-            for token_id, learned in zip(ids, mask, strict=True)
-        ]
-        rows.append({"input_ids": ids, "labels": labels})
-    return TrainingRows(rows, shortened, without_answer)
 
 
 def train(

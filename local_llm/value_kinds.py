@@ -6,8 +6,11 @@ What it cannot judge it accepts; raises nothing on any value.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Choice = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,12 @@ class Kind:
             "array", "object", "choice" or "any".
         items (`tuple[Kind, ...]`, optional): What the members of an array
             or the values of an object may be; empty for anything.
-        choices (`tuple[str | int | bool, ...]`, optional): The only values.
+        choices (`tuple[Choice, ...]`, optional): The only values.
     """
 
     name: str
     items: tuple["Kind", ...] = ()
-    choices: tuple[str | int | bool, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
 
 _NAMES = {
@@ -103,7 +106,7 @@ def described(kinds: tuple[Kind, ...]) -> str:
     return " or ".join(words)
 
 
-def kinds_schema(kinds: tuple[Kind, ...]) -> dict:
+def kinds_schema(kinds: tuple[Kind, ...]) -> dict[str, Any]:
     """The kinds as a JSON Schema.
 
     Args:
@@ -118,21 +121,23 @@ def kinds_schema(kinds: tuple[Kind, ...]) -> dict:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _kind_schema(kind: Kind) -> dict:
+def _kind_schema(kind: Kind) -> dict[str, Any]:
     if kind.choices:
-        # "pissa_niter_[number of iters]" stands for a family of names.
-        options = [
-            {"pattern": f"^{text.split('[')[0]}"} if "[" in str(text) else text
-            for text in kind.choices
-        ]
-        patterns = [option for option in options if isinstance(option, dict)]
-        enum = {"enum": [o for o in options if not isinstance(o, dict)]}
-        return {"anyOf": [enum, *patterns]} if patterns else enum
-    schema: dict = {"type": kind.name}
+        families = [text for text in kind.choices if "[" in str(text)]
+        names = [text for text in kind.choices if text not in families]
+        schemas = [{"enum": names}, *map(_family_schema, families)]
+        return {"anyOf": schemas} if families else {"enum": names}
+    schema: dict[str, Any] = {"type": kind.name}
     if kind.items and all(item.name != "any" for item in kind.items):
         key = "items" if kind.name == "array" else "additionalProperties"
         schema[key] = kinds_schema(kind.items)
     return schema
+
+
+def _family_schema(family: Choice) -> dict[str, Any]:
+    # "pissa_niter_[number of iters]" stands for a family of names.
+    start = str(family).split("[")[0]
+    return {"type": "string", "pattern": f"^{start}"}
 
 
 def _fits(kind: Kind, value: object) -> bool:
@@ -147,10 +152,12 @@ def _fits(kind: Kind, value: object) -> bool:
     if not kind.items:
         return True
     members = value.values() if isinstance(value, dict) else value
-    return all(accepts(kind.items, member) for member in members)
+    return isinstance(members, Iterable) and all(
+        accepts(kind.items, member) for member in members
+    )
 
 
-def _is_choice(value: object, choice: str | int | bool) -> bool:
+def _is_choice(value: object, choice: Choice) -> bool:
     if not isinstance(choice, str):
         return value is choice or (
             type(value) is type(choice) and value == choice
@@ -161,18 +168,23 @@ def _is_choice(value: object, choice: str | int | bool) -> bool:
     return value == choice or ("[" in choice and value.startswith(family))
 
 
-def _json_text(choice: str | int | bool) -> str:
+def _json_text(choice: Choice) -> str:
     return str(choice).lower() if isinstance(choice, bool) else repr(choice)
 
 
-def literals(node: ast.expr) -> tuple[str | int | bool, ...]:
+def literals(node: ast.expr) -> tuple[Choice, ...]:
     """The constants that a literal, list or tuple of the source holds.
 
     Args:
         node (`ast.expr`): The expression; any other kind holds none.
     """
     members = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    return tuple(m.value for m in members if isinstance(m, ast.Constant))
+    return tuple(
+        member.value
+        for member in members
+        if isinstance(member, ast.Constant)
+        and isinstance(member.value, str | int)
+    )
 
 
 def kinds_of(

@@ -1,0 +1,93 @@
+# -*- coding: utf-8 -*-
+"""What a model takes from the place it runs in, and what that makes to load.
+
+Reads no environment itself and loads nothing. Raises ConfigError.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .base_model import LoadRequest
+from .errors import ConfigError
+from .settings import FineTuneSettings, ModelSettings, resolve_path
+from .training import Step
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how far things are.
+
+    Attributes:
+        on_status (`Callable[[str], None]`):
+            Gets a few words when something long begins.
+        on_step (`Callable[[Step], None]`):
+            Gets each optimizer step.
+    """
+
+    on_status: Callable[[str], None] = lambda text: None
+    on_step: Callable[[Step], None] = lambda step: None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a model takes from the place it runs in.
+
+    Attributes:
+        folder (`Path`):
+            Where relative paths of the settings begin.
+        cache (`Path`):
+            Where converted models are kept.
+        token (`str | None`):
+            For gated repositories; never logged.
+        listener (`Listener`):
+            Who is told how far things are.
+    """
+
+    folder: Path
+    cache: Path
+    token: str | None = field(default=None, repr=False)
+    listener: Listener = Listener()
+
+    def path(self, path: str | Path) -> Path:
+        """A path of the settings as an absolute one."""
+        return resolve_path(path, self.folder).absolute()
+
+    def path_text(self, path: str | Path | None) -> str | None:
+        """The same as text; None stays None."""
+        return None if path is None else str(self.path(path))
+
+
+def load_request(
+    settings: ModelSettings,
+    surroundings: Surroundings,
+) -> LoadRequest:
+    """What the settings of a model ask to be loaded here.
+
+    Raises:
+        `ConfigError`: They name no model.
+    """
+    chosen = settings.fine_tune_config or FineTuneSettings()
+    source = surroundings.path_text(settings.local_model_path)
+    return LoadRequest(
+        source=source or _named_source(settings, surroundings),
+        cache=surroundings.cache,
+        tokenizer=surroundings.path_text(settings.local_tokenizer_path),
+        revision=settings.revision,
+        quantization=chosen.bnb_config,
+        device=settings.device,
+        token=surroundings.token,
+    )
+
+
+def _named_source(settings: ModelSettings, surroundings: Surroundings) -> str:
+    """A hub id, or a path where one of that name exists."""
+    name = settings.pretrained_model_name_or_path
+    if not name:
+        raise ConfigError(
+            settings.config_name,
+            ["no model is named"],
+            fix="set pretrained_model_name_or_path or local_model_path",
+        )
+    path = surroundings.path(name)
+    return str(path) if path.exists() else name
