@@ -222,6 +222,15 @@ class LocalModel:
             log.info("adapter reused folder=%s", folder)
         return report
 
+    def ensure_fine_tuned(
+        self,
+        data: ChatData,
+        before: Mapping[str, Reply] | None = None,
+    ) -> RunReport:
+        """Use the finished run of these settings, or make it."""
+        report = self.use_finished_run(data)
+        return report or self.fine_tune(data, before=before)
+
     def fine_tune(
         self,
         data: ChatData,

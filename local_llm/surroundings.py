@@ -4,7 +4,7 @@
 Reads no environment itself and loads nothing. Raises ConfigError.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +56,21 @@ class Surroundings:
     def path_text(self, path: str | Path | None) -> str | None:
         """The same as text; None stays None."""
         return None if path is None else str(self.path(path))
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where converted models are kept.
+
+    Args:
+        environment (`Mapping[str, str]`):
+            `LOCAL_LLM_CACHE` names the folder; else it is one of its own
+            under `XDG_CACHE_HOME` or `~/.cache`.
+    """
+    named = environment.get("LOCAL_LLM_CACHE")
+    if named:
+        return Path(named).expanduser()
+    caches = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(caches).expanduser() / "local_llm"
 
 
 def load_request(

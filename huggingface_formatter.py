@@ -1,0 +1,106 @@
+# -*- coding: utf-8 -*-
+"""Turns AgentScope messages into the turns of a local model.
+
+Knows roles and content blocks, no tokens: folding the system text and merging
+turns is the chat format's part. Raises GenerationError for content that a text
+model cannot be given.
+"""
+
+from collections.abc import Iterator
+
+from agentscope.formatter import FormatterBase
+from agentscope.message import (
+    DataBlock,
+    HintBlock,
+    Msg,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+)
+
+from local_llm.chat_format import Turn
+from local_llm.errors import GenerationError
+
+
+class HuggingFaceChatFormatter(FormatterBase):
+    """One user and one assistant, told apart by their roles."""
+
+    async def format(self, msgs: list[Msg]) -> list[dict[str, str]]:
+        """Turn messages into dictionaries with `role` and `content`.
+
+        Args:
+            msgs (`list[Msg]`):
+                The system prompt and the conversation.
+
+        Returns:
+            `list[dict[str, str]]`: One for each turn, none of them empty.
+
+        Raises:
+            `GenerationError`: A message has an image, audio or a file.
+        """
+        self.assert_list_of_msgs(msgs)
+        return [
+            {"role": turn.role, "content": turn.text}
+            for msg in msgs
+            for turn in self._turns(msg)
+            if turn.text.strip()
+        ]
+
+    def _turns(self, msg: Msg) -> Iterator[Turn]:
+        for block in msg.get_content_blocks():
+            text = self._text_of(block)
+            if isinstance(block, (HintBlock, ToolResultBlock)):
+                yield Turn("user", text)
+            elif msg.role == "assistant":
+                yield self._assistant_turn(msg, text)
+            else:
+                yield Turn(msg.role, text)
+
+    def _assistant_turn(self, msg: Msg, text: str) -> Turn:
+        return Turn("assistant", text)
+
+    def _text_of(self, block: object) -> str:
+        """What a model that reads text is told of a block."""
+        if isinstance(block, TextBlock):
+            return block.text
+        if isinstance(block, ThinkingBlock):
+            return ""  # a model's own thoughts are not shown to it again
+        if isinstance(block, HintBlock):
+            return _hint_text(block)
+        if isinstance(block, ToolCallBlock):
+            return f"[call of {block.name}: {block.input}]"
+        if isinstance(block, ToolResultBlock):
+            output, _ = self.convert_tool_result_to_string(block.output)
+            return f"[result of {block.name}: {output}]"
+        kind = type(block).__name__
+        if isinstance(block, DataBlock):
+            kind = f"{block.source.media_type} data"
+        raise GenerationError(
+            f"a message holds {kind}, and this model reads text only",
+            fix="leave it out, or describe it in words",
+        )
+
+
+class HuggingFaceMultiAgentFormatter(HuggingFaceChatFormatter):
+    """Several speakers: what others said reaches the model as the user's
+    words with the speaker's name, what it said itself as its own.
+
+    Attributes:
+        agent_name (`str`):
+            The name of the agent that the model speaks for.
+    """
+
+    agent_name: str
+
+    def _assistant_turn(self, msg: Msg, text: str) -> Turn:
+        if msg.name == self.agent_name or not text.strip():
+            return Turn("assistant", text)
+        return Turn("user", f"{msg.name}: {text}")
+
+
+def _hint_text(block: HintBlock) -> str:
+    if isinstance(block.hint, str):
+        return block.hint
+    texts = [part.text for part in block.hint if isinstance(part, TextBlock)]
+    return "\n".join(texts)

@@ -1,0 +1,407 @@
+# -*- coding: utf-8 -*-
+"""An AgentScope chat model on open weights that can be fine-tuned.
+
+`HuggingFaceWrapper` loads a causal language model in 4-bit, fine-tunes it with
+QLoRA and answers, so that every AgentScope agent can run on it. The work is
+done by `local_llm`, which is loaded when a model is. Importing this module
+reads no environment and touches no GPU. Raises the errors of `local_llm`.
+"""
+
+import logging
+import os
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Type
+
+from agentscope.credential import CredentialBase
+from agentscope.formatter import FormatterBase
+from agentscope.message import Msg
+from agentscope.model import ChatModelBase, ChatResponse
+from agentscope.tool import ToolChoice
+from pydantic import ConfigDict, Field, SecretStr
+
+from huggingface_formatter import HuggingFaceChatFormatter
+from huggingface_replies import (
+    ReplyParameters,
+    changed,
+    reply_stream,
+    whole_reply,
+)
+from local_llm.chat_format import Turn
+from local_llm.errors import ConfigError, GenerationError
+from local_llm.settings import (
+    ModelSettings,
+    hub_token,
+    load_settings,
+    parse_settings,
+    project_folder,
+)
+
+if TYPE_CHECKING:
+    from local_llm.local_model import LocalModel
+    from local_llm.reports import Reply, RunReport
+    from local_llm.surroundings import Listener
+
+log = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parent
+MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
+
+InitialFineTuning = Literal["reuse", "retrain", "off"]
+"""What to do with `data_path` when a model is made: fine-tune unless a run of
+the very same base, data and settings is there; fine-tune anyway; nothing."""
+
+
+class HuggingFaceCredential(CredentialBase):
+    """The access to the Hugging Face hub; open models need none."""
+
+    model_config = ConfigDict(title="Hugging Face (local)")
+
+    type: Literal["huggingface_credential"] = "huggingface_credential"
+    """The credential type."""
+
+    token: SecretStr | None = Field(
+        default=None,
+        title="Access token",
+        description="For gated and private repositories. Left empty, HF_TOKEN "
+        "or HUGGINGFACE_TOKEN is taken from the environment or from .env.",
+    )
+    """The hub's token."""
+
+    @classmethod
+    def get_chat_model_class(cls) -> Type["HuggingFaceWrapper"]:
+        """Return the `HuggingFaceWrapper` class."""
+        return HuggingFaceWrapper
+
+
+class HuggingFaceWrapper(ChatModelBase):
+    """A chat model whose weights are loaded and fine-tuned in this process."""
+
+    class Parameters(ReplyParameters):
+        """How replies are generated."""
+
+    type: Literal["huggingface_chat"] = "huggingface_chat"
+    """The type of the chat model."""
+
+    def __init__(
+        self,
+        credential: HuggingFaceCredential | None = None,
+        model: str = "",
+        parameters: "HuggingFaceWrapper.Parameters | None" = None,
+        stream: bool | None = None,
+        max_retries: int = 0,
+        retry_delay: float = 1.0,
+        context_size: int | None = None,
+        formatter: FormatterBase | None = None,
+        config: ModelSettings | Mapping[str, Any] | None = None,
+        base_folder: Path | None = None,
+        initial_fine_tuning: InitialFineTuning = "reuse",
+        listener: "Listener | None" = None,
+    ) -> None:
+        """Load a model, and fine-tune it where the config names data.
+
+        Args:
+            credential (`HuggingFaceCredential | None`, optional):
+                The hub's token. Without one it is taken from the environment
+                or from `.env`.
+            model (`str`, defaults to `""`):
+                A hub id or `embedded:gemma-3-270m`; not with `config`.
+            parameters (`HuggingFaceWrapper.Parameters | None`, optional):
+                How replies are generated; goes before the config.
+            stream (`bool | None`, optional):
+                Whether replies are streamed; the config's choice if empty.
+            max_retries (`int`, defaults to `0`):
+                Local errors do not pass by themselves, so none is repeated.
+            retry_delay (`float`, defaults to `1.0`):
+                Seconds between retries.
+            context_size (`int | None`, optional):
+                Tokens of prompt and reply; the model's own if empty.
+            formatter (`FormatterBase | None`, optional):
+                Turns messages into turns; `HuggingFaceChatFormatter` if
+                empty.
+            config (`ModelSettings | Mapping[str, Any] | None`, optional):
+                An entry of `configs/model_configs.json`.
+            base_folder (`Path | None`, optional):
+                Where the config's relative paths begin; the working folder
+                if empty.
+            initial_fine_tuning (`InitialFineTuning`, defaults to `"reuse"`):
+                What to do where the config names data.
+            listener (`Listener | None`, optional):
+                Is told how far loading and training are.
+
+        Raises:
+            `ConfigError`: The config has problems; all are listed.
+            `ModelAccessError`: The hub refuses.
+            `WeightsError`: The model cannot be loaded.
+            `DatasetError`: The config's data cannot be trained on.
+        """
+        settings = _settings(model, config)
+        super().__init__(
+            credential=credential or HuggingFaceCredential(),
+            model=settings.config_name,
+            parameters=parameters or self.Parameters(),
+            stream=settings.stream if stream is None else stream,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            context_size=context_size or settings.context_size or 0,
+        )
+        self.formatter = formatter or HuggingFaceChatFormatter()
+        self._wanted_context_size = context_size
+        self._has_warned_of_tools = False
+        self.local: LocalModel = self._make_local_model(
+            settings,
+            base_folder,
+            listener,
+        )
+        self._start(initial_fine_tuning)
+
+    @classmethod
+    def from_config(
+        cls,
+        config_name: str,
+        model_configs: str | Path = MODEL_CONFIGS,
+        **arguments: Any,
+    ) -> "HuggingFaceWrapper":
+        """Make the model of one entry of a config file.
+
+        Args:
+            config_name (`str`):
+                The name of the entry.
+            model_configs (`str | Path`, optional):
+                The file; the project's own if empty.
+            **arguments (`Any`):
+                Keyword arguments of the constructor.
+        """
+        path = Path(model_configs)
+        return cls(
+            config=load_settings(path, config_name),
+            base_folder=project_folder(path),
+            **arguments,
+        )
+
+    # -- loading and fine-tuning -------------------------------------------
+
+    def load_model(
+        self,
+        pretrained_model_name_or_path: str | None = None,
+        local_model_path: str | Path | None = None,
+        fine_tune_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Load another model; the config's own again if none is named.
+
+        Where it fails, the model loaded before goes on answering.
+
+        Args:
+            pretrained_model_name_or_path (`str | None`, optional):
+                A hub id or `embedded:gemma-3-270m`.
+            local_model_path (`str | Path | None`, optional):
+                A folder with safetensors, a `.gguf` file, or the folder of a
+                finished run, whose adapter goes onto the config's base model.
+            fine_tune_config (`Mapping[str, Any] | None`, optional):
+                Keys that replace those of the config, `bnb_config` for
+                example.
+
+        Raises:
+            `ConfigError`: The arguments contradict each other.
+            `ModelAccessError`: The hub refuses.
+            `WeightsError`: What is there cannot be loaded.
+        """
+        self.local.load_model(
+            pretrained_model_name_or_path,
+            local_model_path,
+            fine_tune_config,
+        )
+        self.context_size = self._wanted_context_size or (
+            self.local.context_size
+        )
+
+    def load_tokenizer(
+        self,
+        pretrained_model_name_or_path: str | None = None,
+        local_tokenizer_path: str | Path | None = None,
+    ) -> None:
+        """Use another tokenizer with the loaded weights.
+
+        Args:
+            pretrained_model_name_or_path (`str | None`, optional):
+                A hub id.
+            local_tokenizer_path (`str | Path | None`, optional):
+                A folder that a tokenizer was saved to.
+
+        Raises:
+            `ModelAccessError`: The hub refuses.
+            `WeightsError`: It does not fit the weights; the one before stays.
+        """
+        self.local.load_tokenizer(
+            pretrained_model_name_or_path,
+            local_tokenizer_path,
+        )
+
+    def fine_tune(
+        self,
+        data_path: str | None = None,
+        output_dir: str | Path | None = None,
+        fine_tune_config: Mapping[str, Any] | None = None,
+        before: "Mapping[str, Reply] | None" = None,
+    ) -> "RunReport":
+        """Fine-tune an adapter and answer with it from then on.
+
+        Blocks until it is done; in a coroutine, call it through
+        `asyncio.to_thread`. A second call starts afresh, or trains on where
+        the first one ended if `continue_lora_finetuning` is set.
+
+        Args:
+            data_path (`str | None`, optional):
+                A hub dataset, a file or a folder; the config's if empty.
+            output_dir (`str | Path | None`, optional):
+                Where the finished run will stand; the config's if empty.
+            fine_tune_config (`Mapping[str, Any] | None`, optional):
+                Keys that replace those of the config.
+            before (`Mapping[str, Reply] | None`, optional):
+                Prompts with their replies before, to answer again afterwards.
+
+        Returns:
+            `RunReport`: What was done and what came out.
+
+        Raises:
+            `ConfigError`, `DatasetError`, `ModelAccessError`: Before any
+                training.
+            `CheckpointError`: The output folder cannot be written.
+            `TrainingError`: The run had to stop; replies stay as before.
+        """
+        data = self.local.read_data(data_path, fine_tune_config)
+        return self.local.fine_tune(data, output_dir, fine_tune_config, before)
+
+    # -- answering ---------------------------------------------------------
+
+    async def count_tokens(
+        self,
+        messages: list[Msg],
+        tools: list[dict] | None = None,
+    ) -> int:
+        """Count the tokens of the prompt, exactly.
+
+        Args:
+            messages (`list[Msg]`):
+                The messages of the prompt.
+            tools (`list[dict] | None`, optional):
+                Not part of the prompt.
+
+        Returns:
+            `int`: The length of the rendered prompt, in tokens.
+        """
+        return self.local.count_tokens(await self._turns(messages))
+
+    async def _call_api(
+        self,
+        model_name: str,
+        messages: list[Msg],
+        tools: list[dict] | None = None,
+        tool_choice: ToolChoice | None = None,
+        **generate_kwargs: Any,
+    ) -> ChatResponse | AsyncGenerator[ChatResponse, None]:
+        """Generate a reply in the model's worker thread.
+
+        Args:
+            model_name (`str`):
+                The name of this model.
+            messages (`list[Msg]`):
+                The system prompt and the conversation.
+            tools (`list[dict] | None`, optional):
+                Tools; they are not offered to the model.
+            tool_choice (`ToolChoice | None`, optional):
+                Must not demand a call.
+            **generate_kwargs (`Any`):
+                Fields of `Parameters` for this reply alone.
+
+        Returns:
+            `ChatResponse | AsyncGenerator[ChatResponse, None]`:
+                The reply, or its parts as they come if `stream` is set.
+
+        Raises:
+            `GenerationError`: The prompt does not fit, or fine-tuning is in
+                progress, or the model failed.
+        """
+        self._check_tools(tools, tool_choice)
+        turns = await self._turns(messages)
+        parameters = changed(self.parameters, generate_kwargs)
+        parts = reply_stream(self.local, turns, parameters)
+        return parts if self.stream else await whole_reply(parts)
+
+    async def _turns(self, messages: list[Msg]) -> list[Turn]:
+        formatted = await self.formatter.format(messages)
+        return [Turn(one["role"], one["content"]) for one in formatted]
+
+    # -- steps -------------------------------------------------------------
+
+    def _make_local_model(
+        self,
+        settings: ModelSettings,
+        base_folder: Path | None,
+        listener: "Listener | None",
+    ) -> "LocalModel":
+        from local_llm.local_model import LocalModel
+        from local_llm.surroundings import (
+            Listener,
+            Surroundings,
+            cache_folder,
+        )
+
+        token = self.credential.token or hub_token()
+        surroundings = Surroundings(
+            folder=(base_folder or Path.cwd()).absolute(),
+            cache=cache_folder(os.environ),
+            token=token and token.get_secret_value(),
+            listener=listener or Listener(on_status=log.info),
+        )
+        return LocalModel(settings, surroundings)
+
+    def _start(self, initial_fine_tuning: InitialFineTuning) -> None:
+        """Check what is cheap, then load, then train."""
+        wanted = self.local.settings.data_path is not None
+        if not wanted or initial_fine_tuning == "off":
+            self.load_model()
+            return
+        data = self.local.read_data()
+        self.load_model()
+        if initial_fine_tuning == "retrain":
+            self.local.fine_tune(data)
+        else:
+            self.local.ensure_fine_tuned(data)
+
+    def _check_tools(
+        self,
+        tools: list[dict] | None,
+        tool_choice: ToolChoice | None,
+    ) -> None:
+        self._validate_tool_choice(tool_choice, tools)
+        if tool_choice and tool_choice.mode not in ("auto", "none"):
+            raise GenerationError(
+                f"{self.model} cannot be made to call a tool",
+                fix="use tool_choice auto or none",
+            )
+        if tools and not self._has_warned_of_tools:
+            self._has_warned_of_tools = True
+            log.warning(
+                "%s does not call tools; they are left out", self.model
+            )
+
+
+def _settings(
+    model: str,
+    config: ModelSettings | Mapping[str, Any] | None,
+) -> ModelSettings:
+    if isinstance(config, ModelSettings):
+        return config
+    if config is not None:
+        return parse_settings(dict(config), "the config of the model")
+    if not model:
+        raise ConfigError(
+            "HuggingFaceWrapper",
+            ["neither `model` nor `config` is given"],
+            fix="name a model, or use HuggingFaceWrapper.from_config",
+        )
+    return ModelSettings(
+        config_name=model,
+        pretrained_model_name_or_path=model,
+    )

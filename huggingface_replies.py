@@ -1,0 +1,210 @@
+# -*- coding: utf-8 -*-
+"""Replies of a local model as AgentScope's responses.
+
+Carries pieces from the model's worker thread into the event loop. A consumer
+that leaves cancels the request. Raises GenerationError.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentscope.message import TextBlock
+from agentscope.model import ChatResponse, ChatUsage
+from pydantic import BaseModel, Field, ValidationError
+
+from local_llm.chat_format import Turn
+from local_llm.errors import GenerationError
+from local_llm.settings import GenerationSettings
+
+if TYPE_CHECKING:
+    from local_llm.generation import Delivery, Request
+    from local_llm.local_model import LocalModel
+
+_GRACE_S = 60.0
+"""How long the event loop waits beyond a request's own time limit."""
+
+
+class ReplyParameters(BaseModel):
+    """How replies are generated; what is left empty comes from the
+    config."""
+
+    max_tokens: int | None = Field(
+        default=None,
+        title="Max Tokens",
+        description="The longest reply, in tokens.",
+        gt=0,
+    )
+    do_sample: bool | None = Field(
+        default=None,
+        title="Sample",
+        description="Whether tokens are drawn; else the likeliest wins.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        title="Temperature",
+        description="Evens out the probabilities above 1. Used when "
+        "tokens are drawn.",
+        gt=0,
+        le=2,
+    )
+    top_p: float | None = Field(
+        default=None,
+        title="Top P",
+        description="The share of probability that is drawn from.",
+        gt=0,
+        le=1,
+    )
+    top_k: int | None = Field(
+        default=None,
+        title="Top K",
+        description="How many tokens are drawn from; 0 for all.",
+        ge=0,
+    )
+    repetition_penalty: float | None = Field(
+        default=None,
+        title="Repetition penalty",
+        description="Above 1, tokens used before get less likely.",
+        ge=1,
+        le=2,
+    )
+    seed: int | None = Field(
+        default=None,
+        title="Seed",
+        description="Makes drawn replies repeatable.",
+        ge=0,
+    )
+
+
+def changed(
+    parameters: ReplyParameters,
+    changes: Mapping[str, Any],
+) -> ReplyParameters:
+    """Parameters with some fields replaced.
+
+    Raises:
+        `GenerationError`: A field does not exist or is out of range.
+    """
+    unknown = changes.keys() - ReplyParameters.model_fields.keys()
+    if unknown:
+        raise GenerationError(
+            f"unknown generation arguments: {', '.join(sorted(unknown))}",
+            fix=f"use {', '.join(ReplyParameters.model_fields)}",
+        )
+    try:
+        return ReplyParameters(**{**parameters.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise GenerationError(
+            f"{first['loc'][0]} is {first['input']!r}: {first['msg']}",
+        ) from error
+
+
+def generation_settings(
+    parameters: ReplyParameters,
+    default: GenerationSettings,
+) -> GenerationSettings:
+    """The config's choice, with what the parameters say in its place.
+
+    A parameter that matters only when tokens are drawn makes them be drawn.
+    """
+    given = parameters.model_dump(exclude_none=True)
+    given.pop("max_tokens", None)
+    if not {"temperature", "top_p", "top_k"}.isdisjoint(given):
+        given.setdefault("do_sample", True)
+    return dataclasses.replace(default, **given)
+
+
+async def reply_stream(
+    local: "LocalModel",
+    turns: Sequence[Turn],
+    parameters: ReplyParameters,
+) -> AsyncGenerator[ChatResponse, None]:
+    """Generate a reply; the one generator behind both kinds of it.
+
+    Args:
+        local (`LocalModel`):
+            The model.
+        turns (`Sequence[Turn]`):
+            The conversation.
+        parameters (`ReplyParameters`):
+            What differs from the config.
+
+    Yields:
+        `ChatResponse`: The new text, under one response and one block id.
+    """
+    loop = asyncio.get_running_loop()
+    inbox: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    def deliver(delivery: "Delivery") -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(inbox.put_nowait, delivery)
+
+    request = local.request(
+        turns,
+        deliver,
+        parameters.max_tokens,
+        generation_settings(parameters, local.settings.generation),
+    )
+    local.submit(request)
+    try:
+        async for response in _responses(request, inbox):
+            yield response
+    finally:
+        request.cancelled.set()
+
+
+async def whole_reply(
+    parts: AsyncGenerator[ChatResponse, None],
+) -> ChatResponse:
+    """The last response, with the text of all of them."""
+    whole = ChatResponse(content=[], is_last=True)
+    async for part in parts:
+        whole.append_chat_response(part)
+        whole.metadata.update(part.metadata)
+    return whole
+
+
+async def _responses(
+    request: "Request",
+    inbox: "asyncio.Queue[Delivery]",
+) -> AsyncGenerator[ChatResponse, None]:
+    """Pieces from the worker as AgentScope's responses."""
+    from local_llm.generation import Failure
+
+    start = time.monotonic()
+    text_id = response_id = None
+    while True:
+        delivery = await _next(inbox, request.timeout_s + _GRACE_S)
+        if isinstance(delivery, Failure):
+            raise delivery.error
+        response = ChatResponse(content=[], is_last=False)
+        response.id = response_id = response_id or response.id
+        if delivery.text:
+            block = TextBlock(text=delivery.text)
+            block.id = text_id = text_id or block.id
+            response.content.append(block)
+        response.usage = ChatUsage(
+            input_tokens=len(request.prompt_ids),
+            output_tokens=delivery.output_tokens,
+            time=time.monotonic() - start,
+        )
+        response.metadata["finish_reason"] = delivery.finish_reason
+        yield response
+        if delivery.finish_reason is not None:
+            return
+
+
+async def _next(
+    inbox: "asyncio.Queue[Delivery]",
+    timeout_s: float,
+) -> "Delivery":
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await inbox.get()
+    except TimeoutError as error:
+        raise GenerationError(
+            f"the model gave no answer for {timeout_s:.0f} s",
+        ) from error
