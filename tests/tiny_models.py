@@ -37,6 +37,8 @@ TURN_MARKS = ["<start_of_turn>", "<end_of_turn>"]
 UNFLAGGED = "<start_of_image>"
 VOCABULARY = 352
 CONTEXT = 512
+LOUD = 0.2
+"""Of the random weights; with 0.02 so small a model's logits are all alike."""
 
 CHATML = (
     "{% for message in messages %}<start_of_turn>{{ message['role'] }}\n"
@@ -105,21 +107,23 @@ def make_tokenizer(
 def gemma(**changes: Any) -> PreTrainedModel:
     """A random Gemma of the first generation, the same on every call."""
     torch.manual_seed(changes.pop("seed", 1))
-    return GemmaForCausalLM(GemmaConfig(**DIMENSIONS, **_louder(changes)))
+    config = {**DIMENSIONS, "initializer_range": LOUD, **changes}
+    return GemmaForCausalLM(GemmaConfig(**config))
 
 
 def gemma3(**changes: Any) -> PreTrainedModel:
     """A random Gemma 3 without images, the same on every call."""
     torch.manual_seed(changes.pop("seed", 2))
-    config = Gemma3TextConfig(
+    config = {
         **DIMENSIONS,
-        **_louder(changes),
-        sliding_window=64,
+        "initializer_range": LOUD,
+        "sliding_window": 64,
         # Tied, so small a model only ever repeats its last token.
-        tie_word_embeddings=False,
-        layer_types=["sliding_attention", "full_attention"],
-    )
-    return Gemma3ForCausalLM(config)
+        "tie_word_embeddings": False,
+        "layer_types": ["sliding_attention", "full_attention"],
+        **changes,
+    }
+    return Gemma3ForCausalLM(Gemma3TextConfig(**config))
 
 
 def save_model(folder: Path, model: PreTrainedModel) -> Path:
@@ -172,8 +176,3 @@ def generate(base: BaseModel, text: str, **more: Any) -> list[Piece]:
 def reply(base: BaseModel, text: str, **more: Any) -> str:
     """The reply to one question."""
     return "".join(piece.text for piece in generate(base, text, **more))
-
-
-def _louder(changes: dict[str, Any]) -> dict[str, Any]:
-    # With transformers' 0.02 the logits of so small a model are all alike.
-    return {"initializer_range": 0.2, **changes}
