@@ -29,9 +29,10 @@ def write_text(path: Path, text: str) -> Path:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise CheckpointError(
-            f"cannot write {path.resolve()}: {error.strerror}",
+            f"cannot write {path.absolute()}: {error.strerror}",
             fix="free some disk space or choose another output_dir",
         ) from error
     return path
@@ -85,11 +86,11 @@ def sealed_folder(target: Path) -> Iterator[Path]:
     Yields:
         `Path`: The folder to write into, beside the target.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent),
-    )
+    prefix = f".{target.name}.partial-"
+    partial = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
         yield partial
         partial.chmod(0o755)
         _write_manifest(partial)
@@ -97,11 +98,12 @@ def sealed_folder(target: Path) -> Iterator[Path]:
         os.rename(partial, target)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.resolve()}: {error.strerror}",
+            f"cannot write {target.absolute()}: {error.strerror}",
             fix="free some disk space or choose another folder",
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def is_sealed(folder: Path) -> bool:
@@ -113,19 +115,14 @@ def check_manifest(folder: Path) -> None:
     """Compare every file of a sealed folder with its manifest.
 
     Raises:
-        `CheckpointError`: A file is missing or its bytes changed.
+        `CheckpointError`: A file is missing or its bytes changed, or there
+            is no manifest to read.
     """
-    manifest = json.loads(
-        (folder / MANIFEST_NAME).read_text(encoding="utf-8"),
-    )
-    for name, record in manifest["files"].items():
+    for name, (size, sha256) in _read_manifest(folder).items():
         path = child(folder, name)
         if not path.is_file():
             raise CheckpointError(f"{path.resolve()} is missing")
-        if (
-            path.stat().st_size != record["bytes"]
-            or sha256_of(path) != record["sha256"]
-        ):
+        if path.stat().st_size != size or sha256_of(path) != sha256:
             raise CheckpointError(
                 f"{path.resolve()} is not the file that was written "
                 f"(sha256 differs from {MANIFEST_NAME})",
@@ -155,6 +152,22 @@ def _write_manifest(folder: Path) -> None:
         if path.is_file()
     }
     write_json(folder / MANIFEST_NAME, {"files": files})
+
+
+def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and sha256 of each file, by name."""
+    path = folder / MANIFEST_NAME
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {
+            name: (record["bytes"], record["sha256"])
+            for name, record in files.items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
+        raise CheckpointError(
+            f"{path.absolute()} cannot be read: {type(e).__name__}: {e}",
+            fix="restore the folder from a copy, or train again",
+        ) from e
 
 
 def _set_aside(target: Path) -> None:

@@ -46,8 +46,8 @@ _PLAIN_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}Assistant: {% else %}User: "
     "{% endif %}{{ message['content'] | trim }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n"
-    "{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    "{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
 )
 """For base models without a template and without turn marks: no new tokens,
 a reply ends with the end-of-sequence token that the model knows."""

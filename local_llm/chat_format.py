@@ -179,7 +179,7 @@ class ChatFormat:
         turns = merge_same_role(turns)
         spoken = [turn for turn in turns if turn.role != "system"]
         if spoken and spoken[0].role == "assistant":
-            turns.insert(len(turns) - len(spoken), Turn("user", OPENING_TEXT))
+            turns.insert(turns.index(spoken[0]), Turn("user", OPENING_TEXT))
         return turns
 
     def encode_text(self, text: str) -> list[int]:
@@ -310,7 +310,7 @@ def _control_ids(
 
 
 def _any_of(markers: list[str]) -> re.Pattern[str]:
-    """A pattern that matches any of the markers, the longest first."""
-    longest_first = sorted(markers, key=len, reverse=True)
+    """A pattern that matches, without width, where any marker begins; one
+    may begin inside another."""
     never = r"(?!)"
-    return re.compile("|".join(map(re.escape, longest_first)) or never)
+    return re.compile(f"(?={'|'.join(map(re.escape, markers)) or never})")

@@ -26,17 +26,26 @@ def choose_device(wanted: str | None) -> str:
     """
     if wanted is None:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    kind = torch.device(wanted).type
-    missing = (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
+    if not _is_available(wanted):
         raise ConfigError(
             "device",
             [f"{wanted!r} is not available; {explain_devices()}"],
             fix="leave `device` out to let the program choose",
         )
     return "cuda:0" if wanted == "cuda" else wanted
+
+
+def _is_available(wanted: str) -> bool:
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        return False
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return (device.index or 0) < count
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    return device.type == "cpu"
 
 
 def explain_devices() -> str:

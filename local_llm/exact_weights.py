@@ -16,7 +16,8 @@ import torch
 from bitsandbytes.nn import Linear4bit
 
 _PACKED_ROWS = 32
-"""bitsandbytes packs rows in blocks of 32; other shapes cannot be packed."""
+"""bitsandbytes packs rows in blocks of 32, and wants the blocks of a scale to
+end with the rows; other shapes cannot be packed."""
 
 
 @dataclass
@@ -56,7 +57,7 @@ class ExactWeights:
             return
         self._are_exact = False
         for weight in self._weights:
-            if weight.layer.out_features % _PACKED_ROWS:
+            if not _can_be_packed(weight):
                 continue
             if weight.packed is None:
                 data, state = weight.exact
@@ -75,6 +76,12 @@ class ExactWeights:
                 weight.packed = (layer.weight.data, layer.weight.quant_state)
             _put(layer, weight.exact)
             layer.support_avx512bf16_for_cpu = False
+
+
+def _can_be_packed(weight: _Weight) -> bool:
+    rows, columns = weight.exact[1].shape
+    whole_blocks = columns % weight.exact[1].blocksize == 0
+    return rows % _PACKED_ROWS == 0 and whole_blocks
 
 
 def _put(layer: Linear4bit, form: tuple[torch.Tensor, Any]) -> None:

@@ -1,0 +1,51 @@
+# -*- coding: utf-8 -*-
+"""The tiny models that the tests of the local model share."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import conversation, gemma, gemma3, request_for, save_model
+
+from local_llm.base_model import BaseModel, load_base_model
+from local_llm.chat_datasets import Conversation
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved Gemma of the first generation; not to be changed."""
+    return save_model(tmp_path_factory.mktemp("models") / "gemma", gemma())
+
+
+@pytest.fixture(scope="session")
+def tiny3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved Gemma 3; not to be changed."""
+    return save_model(tmp_path_factory.mktemp("models") / "gemma3", gemma3())
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path, tmp_path: Path) -> BaseModel:
+    """A base model in 4-bit that no other test has used."""
+    own = tmp_path / "own model"  # a path of its own, so that none is shared
+    return load_base_model(request_for(shutil.copytree(tiny_folder, own)))
+
+
+@pytest.fixture(scope="session")
+def lima_like_rows() -> list[Conversation]:
+    """Short conversations, one of them with several turns."""
+    return [
+        conversation("What is the capital of France?", "Paris.", where="1"),
+        conversation("Say hello.", "Hello, user.", where="2"),
+        conversation("And now?", "Now goodbye.", "Sure?", "Yes.", where="3"),
+        conversation("Count.", "One, two, three, four, five.", where="4"),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def same_random_state() -> Iterator[None]:
+    """Every test draws the same numbers, and leaves the generator alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield

@@ -1,0 +1,168 @@
+# -*- coding: utf-8 -*-
+"""A model is used for one thing at a time, and nobody waits for ever."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local_llm.errors import GenerationError, TrainingError
+from local_llm.model_lock import ModelLock
+
+Use = Callable[[ModelLock], "contextmanager[None]"]
+USES = {
+    "generating": lambda lock: lock.generating(10.0),
+    "training": lambda lock: lock.training(10.0),
+}
+
+
+@contextmanager
+def held_by_another_thread(
+    lock: ModelLock,
+    use: str,
+) -> Iterator[threading.Event]:
+    """The lock in use elsewhere, until the event is set."""
+    began, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with USES[use](lock):
+            began.set()
+            leave.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert began.wait(10)
+    try:
+        yield leave
+    finally:
+        leave.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("use", list(USES))
+def test_a_lock_can_be_used_again_and_again(use: str) -> None:
+    lock = ModelLock()
+    for _ in range(3):
+        with USES[use](lock):
+            pass
+
+
+@pytest.mark.parametrize("use", list(USES))
+@pytest.mark.parametrize("then", list(USES))
+def test_a_lock_is_free_after_an_exception(use: str, then: str) -> None:
+    lock = ModelLock()
+    with pytest.raises(KeyError), USES[use](lock):
+        raise KeyError("stop")
+    with USES[then](lock):
+        pass
+
+
+def test_a_reply_during_training_is_refused_at_once_with_the_progress() -> (
+    None
+):
+    lock = ModelLock()
+    with lock.training(1):
+        lock.training_progress = "step 3/9"
+        start = time.monotonic()
+        with (
+            pytest.raises(GenerationError) as caught,
+            lock.generating(10),
+        ):
+            pytest.fail("two users at once")
+        assert time.monotonic() - start < 0.1
+    assert caught.value.message == "fine-tuning in progress (step 3/9)"
+    assert caught.value.fix == "ask again when it has finished"
+
+
+def test_a_reply_may_come_after_training() -> None:
+    lock = ModelLock()
+    with lock.training(1):
+        pass
+    lock.refuse_while_training()
+    with lock.generating(0.1):
+        pass
+
+
+def test_training_waits_for_a_running_reply() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "generating") as leave:
+        threading.Timer(0.2, leave.set).start()
+        start = time.monotonic()
+        with lock.training(10):
+            assert 0.1 < time.monotonic() - start < 5
+
+
+def test_training_does_not_wait_longer_than_told() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "generating"):
+        with (
+            pytest.raises(TrainingError, match="the model was busy for 0 s"),
+            lock.training(0.05),
+        ):
+            pytest.fail("two users at once")
+        assert lock.training_progress is None
+
+
+def test_two_training_runs_do_not_meet() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "training"):
+        with (
+            pytest.raises(TrainingError, match="no other fine-tuning runs"),
+            lock.training(0.05),
+        ):
+            pytest.fail("two users at once")
+        assert lock.training_progress == "starting"
+
+
+def test_a_reply_does_not_wait_longer_than_told() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "generating"):
+        with (
+            pytest.raises(GenerationError, match="the model was busy"),
+            lock.generating(0.05),
+        ):
+            pytest.fail("two users at once")
+
+
+def test_a_waiting_reply_is_refused_when_training_gets_the_model() -> None:
+    lock = ModelLock()
+    refused: list[str] = []
+
+    def wait() -> None:
+        try:
+            with lock.generating(10):
+                pytest.fail("two users at once")
+        except GenerationError as error:
+            refused.append(error.message)
+
+    with lock.training(1):
+        lock.training_progress = None  # as it is just before a run sets it
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.05)
+        lock.training_progress = "step 1/2"
+        thread.join(5)
+    assert refused == ["fine-tuning in progress (step 1/2)"]
+
+
+def test_replies_of_many_threads_never_overlap() -> None:
+    lock = ModelLock()
+    inside: list[int] = []
+    most: list[int] = []
+
+    def use(number: int) -> None:
+        with lock.generating(10):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.002)
+            inside.remove(number)
+
+    threads = [threading.Thread(target=use, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert most == [1] * 12
