@@ -28,7 +28,7 @@ from .settings import (
     ModelSettings,
     parse_fine_tune_config,
 )
-from .surroundings import Surroundings, load_request
+from .surroundings import Listener, Surroundings, load_request
 from .training import TrainingResult, train
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,13 @@ class LocalModel:
         """The longest sequence, in tokens."""
         size = self.base.context_size
         return min(size, self.settings.context_size or size)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody else how far things are from now on."""
+        self.surroundings = dataclasses.replace(
+            self.surroundings,
+            listener=listener,
+        )
 
     # -- loading -----------------------------------------------------------
 

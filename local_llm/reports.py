@@ -21,6 +21,7 @@ from .errors import CheckpointError
 REPORT_NAME = "report.json"
 
 _LIBRARIES = (
+    "agentscope",
     "torch",
     "transformers",
     "trl",
