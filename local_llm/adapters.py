@@ -91,6 +91,13 @@ def load_adapter(base: BaseModel, folder: Path) -> str:
     try:
         _attach(base, name, config)
         _copy_tensors(base, name, folder)
+    except (TypeError, ValueError) as error:
+        remove_adapter(base, name)
+        raise WeightsError(
+            f"the adapter in {folder.absolute()} cannot be put on "
+            f"{base.name}: {error}",
+            fix="load the base model that the adapter was trained on",
+        ) from error
     except WeightsError:
         remove_adapter(base, name)
         raise
@@ -190,6 +197,11 @@ def _read_lora_config(folder: Path) -> LoraConfig:
             f"{path.absolute()} cannot be read: {error}",
             fix="give the folder of a finished fine-tuning run",
         ) from error
+    if not isinstance(config, LoraConfig):
+        raise WeightsError(
+            f"{path.absolute()} is not one of LoRA: {config.peft_type}",
+            fix="give the folder of a finished fine-tuning run",
+        )
     config.inference_mode = False
     return config
 
