@@ -13,6 +13,7 @@ from tiny_models import gemma, prompt, reply, request_for, save_model
 
 from local_llm.adapters import (
     ADAPTER_FILE,
+    BASE_FILE,
     active_adapter,
     adapter_parameters,
     add_adapter,
@@ -108,6 +109,16 @@ def test_no_adapter_is_active_after_use_even_after_an_exception(
         assert torch.equal(base.model(ids, use_cache=False).logits, before)
 
 
+def test_an_adapter_that_is_not_there_is_an_error(base: BaseModel) -> None:
+    name = add_trained(base, 1)
+    remove_adapter(base, name)
+    with (
+        pytest.raises(WeightsError, match=f"has no adapter '{name}'"),
+        active_adapter(base, name),
+    ):
+        pytest.fail("it would compute without the adapter")
+
+
 def test_names_are_never_used_twice(base: BaseModel) -> None:
     names = [add_adapter(base, None)]
     remove_adapter(base, names[0])
@@ -158,7 +169,11 @@ def test_a_saved_adapter_is_safetensors_as_peft_lays_them_out(
     add_trained(base, 1)
     folder = saved(base, add_trained(base, 2), tmp_path / "adapter")
     names = {file.name for file in folder.iterdir()}
-    assert names - {"README.md"} == {ADAPTER_FILE, "adapter_config.json"}
+    assert names - {"README.md"} == {
+        ADAPTER_FILE,
+        BASE_FILE,
+        "adapter_config.json",
+    }
     content = load_file(folder / ADAPTER_FILE)
     assert len(content) == 28
     assert all(key.startswith("base_model.model.") for key in content)
@@ -181,6 +196,7 @@ def test_saving_leaves_the_adapter_as_it_was(
         pytest.param({"num_hidden_layers": 3}, id="more layers"),
         pytest.param({"num_hidden_layers": 1}, id="fewer layers"),
         pytest.param({"intermediate_size": 192}, id="another inner size"),
+        pytest.param({"seed": 9}, id="other weights"),
     ],
 )
 def test_an_adapter_of_another_base_is_refused_and_leaves_nothing(
@@ -200,6 +216,27 @@ def test_an_adapter_of_another_base_is_refused_and_leaves_nothing(
     assert str(folder) in caught.value.message
     assert list(peft_model(base).peft_config) == [kept]
     assert torch.equal(logits(base, kept), before)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": 32}, {"num_hidden_layers": 3}],
+)
+def test_shapes_tell_another_base_where_an_adapter_does_not_name_its_own(
+    base: BaseModel,
+    tmp_path: Path,
+    changes: dict[str, int],
+) -> None:
+    other = load_base_model(
+        request_for(save_model(tmp_path / "other", gemma(**changes))),
+    )
+    folder = saved(other, add_trained(other, 1), tmp_path / "adapter")
+    (folder / BASE_FILE).unlink()
+    before = reply(base, QUESTION)
+    with pytest.raises(WeightsError, match="tensors differ, first"):
+        load_adapter(base, folder)
+    assert peft_model(base).peft_config == {}
+    assert reply(base, QUESTION) == before
 
 
 def change_config(folder: Path, **changes: Any) -> None:
@@ -237,6 +274,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config a list": (
         lambda f: (f / "adapter_config.json").write_text("[]"),
         "adapter_config.json cannot be read",
+    ),
+    "base garbage": (
+        lambda f: (f / BASE_FILE).write_text("[]"),
+        f"{BASE_FILE} cannot be read",
     ),
     "rank no number": (lambda f: change_config(f, r="x"), "cannot be put on"),
     "rank negative": (lambda f: change_config(f, r=-1), "cannot be put on"),
