@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import fixture_hub  # noqa: F401
 from tiny_models import conversation, gemma, gemma3, request_for, save_model
 
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.chat_datasets import Conversation
+
+
+# So small a product takes microseconds, and the meeting of two threads after
+# it milliseconds where the cores have other work to do.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
