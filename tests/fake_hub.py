@@ -45,7 +45,10 @@ def fixture_hub(
 
         transport = httpx2.MockTransport(answer)
         huggingface_hub.set_client_factory(
-            lambda: httpx2.Client(transport=transport),
+            lambda: httpx2.Client(
+                transport=transport,
+                event_hooks={"request": [_http.hf_request_event_hook]},
+            ),
         )
         return requests
 
@@ -58,6 +61,17 @@ def answering(status: int, code: str = "", message: str = "") -> Handler:
     headers = {"X-Error-Code": code, "X-Error-Message": message}
     kept = {name: value for name, value in headers.items() if value}
     return lambda request: httpx2.Response(status, headers=kept)
+
+
+def gated(handler: Handler) -> Handler:
+    """The same hub for who sends a token; the others are refused."""
+    refuse = answering(401, "GatedRepo")
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        has_token = "authorization" in request.headers
+        return (handler if has_token else refuse)(request)
+
+    return answer
 
 
 def hub_with_files(repo: str, files: Mapping[str, str | bytes]) -> Handler:

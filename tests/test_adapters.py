@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import gemma, prompt, reply, request_for, save_model
+from tiny_models import (
+    gemma,
+    load_own,
+    prompt,
+    reply,
+    request_for,
+    save_model,
+)
 
 from local_llm.adapters import (
     ADAPTER_FILE,
@@ -154,7 +161,7 @@ def test_a_saved_adapter_loads_on_a_base_that_has_none(
 ) -> None:
     name = add_trained(base, 1)
     folder = saved(base, name, tmp_path / "adapter")
-    other = load_base_model(request_for(tiny_folder))
+    other = load_own(tiny_folder, tmp_path / "other")
     again = load_adapter(other, folder)
     assert all_equal(tensors(other, again), tensors(base, name))
     assert reply(other, QUESTION, adapter=again) == (
@@ -321,7 +328,7 @@ def test_a_first_adapter_that_is_refused_leaves_the_base_usable(
     tiny_folder: Path,
     tmp_path: Path,
 ) -> None:
-    other = load_base_model(request_for(tiny_folder))
+    other = load_own(tiny_folder, tmp_path / "other")
     folder = saved(other, add_trained(other, 1), tmp_path / "adapter")
     change_config(folder, target_modules=["c_attn"])
     before = reply(base, QUESTION)

@@ -26,6 +26,7 @@ ROWS = [
     {"conversations": ["c"], "source": "y"},
 ]
 
+
 def error_of(source: HubDataset) -> LocalLLMError:
     with pytest.raises(LocalLLMError) as caught:
         list(read_hub(source))

@@ -21,7 +21,7 @@ from tiny_models import (
     save_model,
 )
 
-from local_llm.adapters import add_adapter, adapter_parameters, peft_model
+from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.exact_weights import ExactWeights
 

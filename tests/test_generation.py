@@ -19,6 +19,7 @@ from tiny_models import (
     CONTEXT,
     TURN_MARKS,
     generate,
+    load_own,
     make_tokenizer,
     prompt,
     reply,
@@ -45,9 +46,12 @@ LONG = 400
 
 
 @pytest.fixture(name="base", scope="module")
-def fixture_base(tiny_folder: Path) -> BaseModel:
+def fixture_base(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BaseModel:
     """A model that never ends a turn by itself, with three adapters."""
-    base = load_base_model(request_for(tiny_folder))
+    base = load_own(tiny_folder, tmp_path_factory.mktemp("base"))
     never_stop(base)
     for seed in range(3):
         name = add_adapter(base, {"r": 4})

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from tiny_models import conversation, gemma, gemma3, request_for
+from tiny_models import conversation, gemma, gemma3, load_own
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from local_llm import labelled_loss as module
-from local_llm.adapters import add_adapter, adapter_parameters, peft_model
-from local_llm.base_model import BaseModel, load_base_model
+from local_llm.adapters import adapter_parameters, add_adapter, peft_model
+from local_llm.base_model import BaseModel
 from local_llm.labelled_loss import IGNORED, can_compute, labelled_loss
 from local_llm.settings import FineTuneSettings
 from local_llm.training import (
@@ -35,10 +35,16 @@ CONVERSATIONS = [
 
 
 @pytest.fixture(name="base", scope="module")
-def fixture_base(tiny_folder: Path) -> BaseModel:
+def fixture_base(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BaseModel:
     """In 4-bit and float32, with an adapter whose weights are not 0."""
-    request = request_for(tiny_folder, quantization=FLOAT32)
-    base = load_base_model(request)
+    base = load_own(
+        tiny_folder,
+        tmp_path_factory.mktemp("base"),
+        quantization=FLOAT32,
+    )
     add_adapter(base, {"r": 4, "lora_dropout": 0.0})
     generator = torch.Generator().manual_seed(3)
     for parameter in adapter_parameters(base, name_of(base)).values():

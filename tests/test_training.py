@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import CONTEXT, conversation, reply, request_for
+from tiny_models import CONTEXT, conversation, load_own, reply
 
 from local_llm.adapters import (
     adapter_parameters,
@@ -19,7 +19,7 @@ from local_llm.adapters import (
     load_adapter,
     save_adapter,
 )
-from local_llm.base_model import BaseModel, load_base_model
+from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
 from local_llm.errors import (
     ConfigError,
@@ -41,9 +41,12 @@ FAST = {
 
 
 @pytest.fixture(name="base", scope="module")
-def fixture_base(tiny_folder: Path) -> BaseModel:
+def fixture_base(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BaseModel:
     """In 4-bit; every test adds adapters of its own."""
-    return load_base_model(request_for(tiny_folder))
+    return load_own(tiny_folder, tmp_path_factory.mktemp("base"))
 
 
 def settings_of(
@@ -239,7 +242,7 @@ def test_the_same_seed_gives_the_same_adapter(
     lima_like_rows: list[Conversation],
     tmp_path: Path,
 ) -> None:
-    base = load_base_model(request_for(tiny_folder))
+    base = load_own(tiny_folder, tmp_path)
     found = []
     for _ in range(2):
         torch.manual_seed(3)
