@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from fake_hub import fixture_hub  # noqa: F401
-from tiny_models import conversation, gemma, gemma3, load_own, save_model
+from tiny_models import conversation, gemma, load_own, save_model
 
 from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
@@ -21,12 +21,6 @@ torch.set_num_threads(1)
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved Gemma of the first generation; not to be changed."""
     return save_model(tmp_path_factory.mktemp("models") / "gemma", gemma())
-
-
-@pytest.fixture(scope="session")
-def tiny3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved Gemma 3; not to be changed."""
-    return save_model(tmp_path_factory.mktemp("models") / "gemma3", gemma3())
 
 
 @pytest.fixture

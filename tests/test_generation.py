@@ -426,7 +426,7 @@ def test_one_request_too_many_is_refused_at_once(
         start = time.monotonic()
         with pytest.raises(GenerationError, match="busy: 2 requests"):
             engine.submit(request_of(tiny))
-        assert time.monotonic() - start < 0.05
+        assert time.monotonic() - start < 0.2
     assert listeners[0].text() == listeners[1].text() != ""
     after = Listener()
     engine.submit(request_of(tiny, deliver=after))

@@ -261,12 +261,12 @@ def test_only_the_given_adapter_changes(
     lima_like_rows: list[Conversation],
     tmp_path: Path,
 ) -> None:
-    other, adapter = add_adapter(base, None), add_adapter(base, None)
+    add_adapter(base, None)
+    adapter = add_adapter(base, None)
     everything = tensors(base)
     own = tensors(base, adapter)
     trained(base, adapter, lima_like_rows, tmp_path)
     assert changed(everything, tensors(base)) == own.keys()
-    assert not changed(tensors(base, other), tensors(base, other))
     dtypes = {one.dtype for one in adapter_parameters(base, adapter).values()}
     assert dtypes == {torch.float32}
 
