@@ -164,6 +164,7 @@ def load(
     with screen.loading() as listener:
         from huggingface_model import HuggingFaceWrapper
 
+        _hide_bars_of_libraries()
         model = HuggingFaceWrapper(
             config=settings,
             base_folder=project_folder(arguments.model_configs),
@@ -277,6 +278,15 @@ def _configure_output(debug: bool) -> None:
     warnings.simplefilter("ignore")
     for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _hide_bars_of_libraries() -> None:
+    """The program shows its own; downloads keep theirs, which have sizes."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def _terminated(number: int, frame: object) -> NoReturn:

@@ -43,13 +43,15 @@ ADAPTER_FILE = "adapter_model.safetensors"
 BASE_FILE = "base_model.json"
 """Says on which weights an adapter of this package was trained."""
 
+DEFAULT_SEED = 7
+
 _numbers = itertools.count(1)
 
 
 def add_adapter(
     base: BaseModel,
     lora_config: Mapping[str, Any] | None,
-    seed: int,
+    seed: int = DEFAULT_SEED,
 ) -> str:
     """Add a fresh adapter to a base model; it changes no reply yet.
 
@@ -59,7 +61,7 @@ def add_adapter(
         lora_config (`Mapping[str, Any] | None`):
             Arguments of peft's `LoraConfig`; what is left out comes from
             `DEFAULT_LORA`.
-        seed (`int`):
+        seed (`int`, optional):
             For the random half of its weights.
 
     Returns:

@@ -33,8 +33,6 @@ from .training import TrainingResult, train
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SEED = 7
-
 
 class LocalModel:
     """A base model, the adapter in use, and the settings of both.
@@ -399,7 +397,7 @@ class LocalModel:
         """
         if chosen.continue_lora_finetuning and self._adapter is not None:
             return adapters.copy_adapter(self.base, self._adapter)
-        seed = chosen.training_args.get("seed", DEFAULT_SEED)
+        seed = chosen.training_args.get("seed", adapters.DEFAULT_SEED)
         return adapters.add_adapter(self.base, chosen.lora_config, seed)
 
     def _train(
