@@ -7,7 +7,6 @@ cache, and loaded from there afterwards. Downloads nothing, quantizes nothing.
 Raises WeightsError.
 """
 
-import gc
 import logging
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from . import atomic_files
 from .errors import WeightsError
+from .gguf_conversion import convert_gguf
 
 log = logging.getLogger(__name__)
 
@@ -112,48 +112,6 @@ def _assemble(gguf_file: Path) -> None:
 
 def _convert(gguf_file: Path, folder: Path, progress: Progress) -> None:
     log.info("converting %s into %s", gguf_file.name, folder)
+    progress("converting tokenizer and weights (once)")
     with atomic_files.sealed_folder(folder) as partial:
-        try:
-            progress("converting the tokenizer (once)")
-            _convert_tokenizer(gguf_file, partial)
-            progress("converting the weights (once)")
-            _convert_weights(gguf_file, partial)
-        # The GGUF readers of gguf, numpy and transformers raise whatever a
-        # broken byte leads to: struct.error, KeyError, IndexError, ...
-        except Exception as error:  # noqa: BLE001
-            raise WeightsError(
-                f"{gguf_file} cannot be converted: "
-                f"{type(error).__name__}: {error}",
-                fix="use a complete GGUF file of a model family that "
-                "transformers reads",
-            ) from error
-
-
-def _convert_tokenizer(gguf_file: Path, folder: Path) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(
-        str(gguf_file.parent),
-        gguf_file=gguf_file.name,
-    )
-    tokenizer.save_pretrained(folder)
-
-
-def _convert_weights(gguf_file: Path, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
-
-    model = AutoModelForCausalLM.from_pretrained(
-        str(gguf_file.parent),
-        gguf_file=gguf_file.name,
-        quantization_config=GgufConfig(dequantize=True),
-        dtype=torch.bfloat16,
-    )
-    # The weights are dense now; with the record of the file's own
-    # quantization save_pretrained refuses to write them.
-    model.hf_quantizer = None
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(folder)
-    del model
-    gc.collect()
+        convert_gguf(gguf_file, partial)
