@@ -267,6 +267,10 @@ def _build_trainer(
     _ = arguments.n_gpu
     arguments._n_gpu = min(arguments._n_gpu, 1)
     reset_peak_memory(base.device)
+    exact = {
+        name: parameter.data
+        for name, parameter in adapter_parameters(base, adapter).items()
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         trainer = AdapterTrainer(
@@ -276,9 +280,10 @@ def _build_trainer(
             processing_class=base.tokenizer,
         )
     trainer.remove_callback(_printer())
-    for parameter in adapter_parameters(base, adapter).values():
-        # trl has made them bfloat16, whose spacing swallows small updates.
-        parameter.data = parameter.data.float()
+    for name, parameter in adapter_parameters(base, adapter).items():
+        # trl has made them bfloat16: its spacing swallows small updates, and
+        # an adapter that is trained on would begin with rounded weights.
+        parameter.data = exact[name]
     return trainer
 
 
