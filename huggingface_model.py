@@ -7,6 +7,7 @@ done by `local_llm`, which is loaded when a model is. Importing this module
 reads no environment and touches no GPU. Raises the errors of `local_llm`.
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -14,11 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Type
 
 from agentscope.credential import CredentialBase
+from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
 from agentscope.message import Msg
-from agentscope.model import ChatModelBase, ChatResponse
+from agentscope.model import (
+    ChatModelBase,
+    ChatResponse,
+    StructuredResponse,
+)
 from agentscope.tool import ToolChoice
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from huggingface_formatter import HuggingFaceChatFormatter
 from huggingface_replies import (
@@ -136,6 +142,8 @@ class HuggingFaceWrapper(ChatModelBase):
             `DatasetError`: The config's data cannot be trained on.
         """
         settings = _settings(model, config)
+        if context_size is not None:
+            settings = dataclasses.replace(settings, context_size=context_size)
         super().__init__(
             credential=credential or HuggingFaceCredential(),
             model=settings.config_name,
@@ -143,10 +151,8 @@ class HuggingFaceWrapper(ChatModelBase):
             stream=settings.stream if stream is None else stream,
             max_retries=max_retries,
             retry_delay=retry_delay,
-            context_size=context_size or settings.context_size or 0,
         )
         self.formatter = formatter or HuggingFaceChatFormatter()
-        self._wanted_context_size = context_size
         self._has_warned_of_tools = False
         self.local: LocalModel = self._make_local_model(
             settings,
@@ -211,9 +217,7 @@ class HuggingFaceWrapper(ChatModelBase):
             local_model_path,
             fine_tune_config,
         )
-        self.context_size = self._wanted_context_size or (
-            self.local.context_size
-        )
+        self.context_size = self.local.context_size
 
     def load_tokenizer(
         self,
@@ -327,6 +331,23 @@ class HuggingFaceWrapper(ChatModelBase):
         parameters = changed(self.parameters, generate_kwargs)
         parts = reply_stream(self.local, turns, parameters)
         return parts if self.stream else await whole_reply(parts)
+
+    async def _call_api_with_structured_output(
+        self,
+        model_name: str,
+        messages: list[Msg],
+        structured_model: Type[BaseModel] | dict,
+        tool_choice: ToolChoice | None = None,
+        **kwargs: Any,
+    ) -> StructuredResponse:
+        """Refuse at once: replies are text, and asking would cost one.
+
+        Raises:
+            `StructuredOutputError`: Always.
+        """
+        raise StructuredOutputError(
+            f"{model_name} replies with text, not with structured output",
+        )
 
     async def _turns(self, messages: list[Msg]) -> list[Turn]:
         formatted = await self.formatter.format(messages)

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The tiny models that the tests of the local model share."""
 
 import shutil
@@ -7,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_agents import write_rows
 from tiny_models import conversation, gemma, gemma3, request_for, save_model
 
 from local_llm.base_model import BaseModel, load_base_model
@@ -49,3 +49,11 @@ def same_random_state() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def project(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A folder of its own with `model` and conversations in `data.json`."""
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    write_rows(tmp_path / "data.json")
+    return tmp_path
