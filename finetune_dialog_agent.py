@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """A dialog agent on a model that it can load and fine-tune.
 
 `Finetune_DialogAgent` is an AgentScope `Agent` whose model is a

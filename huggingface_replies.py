@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Replies of a local model as AgentScope's responses.
 
 Carries pieces from the model's worker thread into the event loop. A consumer

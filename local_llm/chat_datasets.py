@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Reads conversations to train on, and says what became of every row.
 
 Knows no tokens and no template; reads nothing else from the hub than data.

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The language-model loss of labelled tokens, computed for them alone.
 
 trl's fused loss projects every position through the head where no Triton is at

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """How much memory there is and was used, in bytes. Raises nothing."""
 
 import os

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Checks the files of a model before anything loads them.
 
 Says what is missing or unsafe: only safetensors are read, since a pickle runs

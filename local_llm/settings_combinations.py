@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """What the keys of an entry must not say together.
 
 Each function looks at values that are right by themselves and returns one

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Fine-tunes an adapter on conversations, with trl's SFTTrainer.
 
 Takes a loaded base model, an adapter on it and conversations; changes the

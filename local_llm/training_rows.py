@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Conversations as the rows of ids and labels that a trainer takes.
 
 Counts what it cuts and leaves out. Knows no weights. Raises nothing.

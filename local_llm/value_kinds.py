@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Types of JSON values, read from Python annotations.
 
 Judges a value, says in words what is wanted, and writes JSON Schema.

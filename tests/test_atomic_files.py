@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """A file or folder is there whole or not at all, and says when it changed."""
 
 import json

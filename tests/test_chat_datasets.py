@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """A dataset becomes conversations, and every row is accounted for."""
 
 import gzip

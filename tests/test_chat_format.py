@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Text becomes ids in one way, and never a control token."""
 
 from collections.abc import Sequence

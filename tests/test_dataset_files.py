@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Files are read row by row, or refused with the file and the line."""
 
 import gzip

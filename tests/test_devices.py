@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The device and number format are what is there and what is fast there."""
 
 import pytest

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Where the token comes from, and that it is never shown."""
 
 import logging

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_agents import (
@@ -453,15 +454,6 @@ def test_data_must_be_named_somewhere(project):
     model = local_model(project, data_path=None)
     with pytest.raises(ConfigError, match="data_path is missing"):
         model.read_data()
-
-
-def test_without_an_output_folder_the_run_goes_below_runs(project):
-    model = local_model(
-        project,
-        output_dir=None,
-        config_name=str(project / "model"),
-    )
-    assert model.output_folder() == project / "runs" / "model"
 
 
 # -- asking --------------------------------------------------------------------------

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """A model is used for one thing at a time, and nobody waits for ever."""
 
 import threading

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The message hub as a pipeline: rounds, answers that are waited for, console."""
 
 import asyncio

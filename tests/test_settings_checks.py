@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """One section checked against its fields, apart from files and entries."""
 
 import logging

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """What keys must not say together, and what they may."""
 
 from typing import Any

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Config files that are not what they should be, each with its message."""
 
 import json

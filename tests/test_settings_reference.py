@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The generated schema and page say what the settings say."""
 
 import json

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """The tables of meanings, ranges and names agree with what they describe."""
 
 import dataclasses

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """What leaves the repair fits a chat template; what does not says why."""
 
 import pytest

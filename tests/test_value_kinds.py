@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """Annotations as types of JSON values: judged, told in words, as a schema."""
 
 from typing import Any
