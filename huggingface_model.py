@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agentscope.credential import CredentialBase
 from agentscope.exception import StructuredOutputError
@@ -379,6 +379,12 @@ class HuggingFaceWrapper(ChatModelBase):
 
     def _start(self, initial_fine_tuning: InitialFineTuning) -> None:
         """Check what is cheap, then load, then train."""
+        if initial_fine_tuning not in get_args(InitialFineTuning):
+            raise ConfigError(
+                "HuggingFaceWrapper",
+                [f"initial_fine_tuning is {initial_fine_tuning!r}"],
+                fix=f"use one of {', '.join(get_args(InitialFineTuning))}",
+            )
         wanted = self.local.settings.data_path is not None
         if not wanted or initial_fine_tuning == "off":
             self.load_model()
