@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A dialog agent on a model that it can load and fine-tune.
 
 `Finetune_DialogAgent` is an AgentScope `Agent` whose model is a

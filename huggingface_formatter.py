@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Turns AgentScope messages into the turns of a local model.
 
 Knows roles and content blocks, no tokens: folding the system text and merging

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """An AgentScope chat model on open weights that can be fine-tuned.
 
 `HuggingFaceWrapper` loads a causal language model in 4-bit, fine-tunes it with
@@ -6,13 +7,12 @@ done by `local_llm`, which is loaded when a model is. Importing this module
 reads no environment and touches no GPU. Raises the errors of `local_llm`.
 """
 
-import builtins
 import dataclasses
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Type, get_args
 
 from agentscope.credential import CredentialBase
 from agentscope.exception import StructuredOutputError
@@ -75,7 +75,7 @@ class HuggingFaceCredential(CredentialBase):
     """The hub's token."""
 
     @classmethod
-    def get_chat_model_class(cls) -> builtins.type["HuggingFaceWrapper"]:
+    def get_chat_model_class(cls) -> Type["HuggingFaceWrapper"]:
         """Return the `HuggingFaceWrapper` class."""
         return HuggingFaceWrapper
 
@@ -336,7 +336,7 @@ class HuggingFaceWrapper(ChatModelBase):
         self,
         model_name: str,
         messages: list[Msg],
-        structured_model: builtins.type[BaseModel] | dict,
+        structured_model: Type[BaseModel] | dict,
         tool_choice: ToolChoice | None = None,
         **kwargs: Any,
     ) -> StructuredResponse:

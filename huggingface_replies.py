@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Replies of a local model as AgentScope's responses.
 
 Carries pieces from the model's worker thread into the event loop. A consumer

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A message hub: what one agent says, all the others hear.
 
 Keeps no conversation of its own and changes no agent's words: memory is the

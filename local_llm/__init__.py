@@ -1,1 +1,2 @@
+# -*- coding: utf-8 -*-
 """A local language model: loaded, fine-tuned and asked, without AgentScope."""

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """LoRA adapters on a shared base model: added, used, saved, loaded, removed.
 
 Any number of adapters sit on one set of weights, each under a name of its own.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Files and folders that are there whole or not at all.
 
 A folder is written beside its place, sealed with a manifest of sizes and

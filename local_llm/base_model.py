@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Loads base models and shares them inside a process.
 
 A base model is the weights as published, quantized to 4 bits, with tokenizer

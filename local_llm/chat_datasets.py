@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Reads conversations to train on, and says what became of every row.
 
 Knows no tokens and no template; reads nothing else from the hub than data.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Turns of a conversation, and their token ids with the loss mask.
 
 The one place where text becomes ids, for training, for chat and for counting.

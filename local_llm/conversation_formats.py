@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Turns one row of training data, in any known format, into chat turns.
 
 Reads no files and knows nothing of tokens; each row is judged on its own.

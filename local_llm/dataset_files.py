@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Reads rows from .json and .jsonl files, plain or gzip, and their folders.
 
 Knows nothing of conversations, and nothing of the hub.

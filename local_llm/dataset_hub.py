@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Reads the rows of a dataset on the Hugging Face hub.
 
 Never runs code of a dataset, never shows the token.

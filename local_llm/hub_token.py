@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The Hugging Face token, from the environment or a `.env` file.
 
 Read when it is asked for, never at import, and never printed or logged.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The language-model loss of labelled tokens, computed for them alone.
 
 trl's fused loss projects every position through the head where no Triton is at

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What trl, peft and transformers accept, read from their source files.
 
 Imports none of them: a class's fields and annotations are parsed with `ast`.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A local model as a whole: loaded, fine-tuned and asked.
 
 Where training and generation meet, under the base model's lock. Holds the

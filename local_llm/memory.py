@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """How much memory there is and was used, in bytes. Raises nothing."""
 
 import os

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Checks the files of a model before anything loads them.
 
 Says what is missing or unsafe: only safetensors are read, since a pickle runs

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """One lock for a model's weights, with what they are used for.
 
 Generating and training change the same modules: the active adapter, dropout,

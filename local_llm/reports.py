@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What a fine-tuning run leaves to read, and how it is found again.
 
 Writes `report.json`, `report.md`, the model card and, where matplotlib is

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A finished fine-tuning run: what identifies it, its report, its folder.
 
 Puts together what data, training and reports know; trains nothing. Raises

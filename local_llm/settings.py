@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The settings of a config entry, checked before anything heavy is loaded.
 
 Imports no torch and no library that does; touches neither model nor data.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Checks the keys and values of one section against its fields and rules.
 
 Collects every problem and warning; knows nothing of files or of what the

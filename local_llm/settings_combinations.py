@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What the keys of an entry must not say together.
 
 Each function looks at values that are right by themselves and returns one

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Reads a config file: a JSON list of named entries, and nothing else.
 
 Knows nothing of what an entry may hold; stricter than `json` about what is

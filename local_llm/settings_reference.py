@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Writes the reference of the config: a JSON Schema and a table of the keys.
 
 Both come from the tables that check a config, so they cannot disagree with

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What the values of a config mean and between which bounds they lie.
 
 Tables only: meanings and ranges, names that the program keeps to itself, and

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What a model takes from the place it runs in, and what that makes to load.
 
 Reads no environment itself and loads nothing. Raises ConfigError.

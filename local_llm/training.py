@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Fine-tunes an adapter on conversations, with trl's SFTTrainer.
 
 Takes a loaded base model, an adapter on it and conversations; changes the

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Conversations as the rows of ids and labels that a trainer takes.
 
 Counts what it cuts and leaves out. Knows no weights. Raises nothing.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Makes the turns of a row fit a chat template: checked, merged, trimmed.
 
 Knows no format and no template; does not shorten texts.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Types of JSON values, read from Python annotations.
 
 Judges a value, says in words what is wanted, and writes JSON Schema.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The tiny models that the tests of the local model share."""
 
 import shutil

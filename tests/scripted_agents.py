@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Real agents over a scripted chat model, and what the hub tests read off them.
 
 Nothing of AgentScope is replaced but the weights.

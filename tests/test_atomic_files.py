@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A file or folder is there whole or not at all, and says when it changed."""
 
 import json

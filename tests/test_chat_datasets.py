@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A dataset becomes conversations, and every row is accounted for."""
 
 import gzip

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Text becomes ids in one way, and never a control token."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Rows of every known format become the turns they hold, or say why not."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Files are read row by row, or refused with the file and the line."""
 
 import gzip

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What the hub answers becomes rows, or an error that says what to do.
 
 The libraries are the real ones; only the network below them is replaced.

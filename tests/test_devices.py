@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The device and number format are what is there and what is fast there."""
 
 import pytest

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A model that has generated trains as if it had not.
 
 On CPUs with AVX512-BF16 the first evaluation-mode forward packs 4-bit weights
@@ -20,7 +21,7 @@ from tiny_models import (
     save_model,
 )
 
-from local_llm.adapters import adapter_parameters, add_adapter, peft_model
+from local_llm.adapters import add_adapter, adapter_parameters, peft_model
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.exact_weights import ExactWeights
 

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The agent: an AgentScope agent that can load and fine-tune its model."""
 
 import inspect

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Where the token comes from, and that it is never shown."""
 
 import logging

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Messages of AgentScope as the turns of a local model."""
 
 import pytest

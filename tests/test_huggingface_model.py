@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The chat model that AgentScope sees: importing, loading, fine-tuning."""
 
 import asyncio

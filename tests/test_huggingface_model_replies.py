@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Replies of the chat model: streams, counts, limits, interruptions."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Parameters of replies, and a worker's pieces as responses."""
 
 import asyncio

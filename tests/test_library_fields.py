@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The fields read from the libraries' sources are the libraries' own.
 
 The last tests import trl, peft and transformers, to compare with the truth.

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A local model as a whole: loaded, fine-tuned, published, used again."""
 
 import json

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Memory is told in bytes, and never less than what is held."""
 
 import torch

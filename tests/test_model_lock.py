@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A model is used for one thing at a time, and nobody waits for ever."""
 
 import threading

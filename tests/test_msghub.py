@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Who hears what in a message hub, on real agents over a scripted model."""
 
 import asyncio

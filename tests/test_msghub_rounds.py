@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The message hub as a pipeline: rounds, answers that are waited for, console."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What a run leaves to read, and how it is found again."""
 
 import json

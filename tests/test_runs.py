@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """A finished run: what identifies it and what its folder holds."""
 
 import json

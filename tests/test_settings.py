@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The settings of a config: what is accepted, and what every fault is told.
 
 The faults are a table; each row is one promise to someone who edits a file.

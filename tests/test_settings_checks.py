@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """One section checked against its fields, apart from files and entries."""
 
 import logging

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What keys must not say together, and what they may."""
 
 from typing import Any

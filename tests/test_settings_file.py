@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Config files that are not what they should be, each with its message."""
 
 import json

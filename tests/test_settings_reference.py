@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The generated schema and page say what the settings say."""
 
 import json

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The tables of meanings, ranges and names agree with what they describe."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """The place a model runs in, and what its settings load there."""
 
 import os

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Conversations as rows of ids and labels."""
 
 import pytest

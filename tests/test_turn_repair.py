@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """What leaves the repair fits a chat template; what does not says why."""
 
 import pytest

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Annotations as types of JSON values: judged, told in words, as a schema."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Settings, wrappers and agents over the tiny models.
 
 A project is a folder with a saved model in `model` and conversations in

@@ -1,3 +1,4 @@
+# -*- coding: utf-8 -*-
 """Random Gemma models of two layers, and the tokenizer that belongs to them.
 
 Real files that the real loaders read; only the size and the weights differ
