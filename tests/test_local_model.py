@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_agents import (
     FINE_TUNING,
     fine_tuning,
@@ -19,8 +20,10 @@ from tiny_agents import (
 from tiny_models import gemma, make_tokenizer, save_model
 from transformers import TrainerCallback, TrainerControl
 
-from local_llm import atomic_files
+from local_llm import atomic_files, runs
 from local_llm import local_model as local_model_module
+from local_llm.adapters import active_adapter
+from local_llm.base_model import BaseModel
 from local_llm.chat_format import Turn
 from local_llm.errors import (
     CheckpointError,
@@ -224,19 +227,44 @@ def test_the_demonstrations_are_answered_before_and_after(project):
     assert read_report(project / "run").demonstrations == [one]
 
 
-def test_replies_stay_the_same_when_published_and_when_loaded_again(project):
+def test_replies_stay_the_same_when_published_and_when_loaded_again(
+    project,
+    monkeypatch,
+):
+    before, publish = [], runs.publish
+
+    def note(base: BaseModel, adapter: str, *rest: Any) -> None:
+        before.append(logits(base, adapter))
+        publish(base, adapter, *rest)
+
+    monkeypatch.setattr(runs, "publish", note)
     model = loaded(project)
     report = tuned(model, before={QUESTION: model.reply(QUESTION)})
-    within = report.demonstrations[0].after.text
-    published = said(model)
+    published = logits(model.base, model._adapter)
+    reply = said(model)
     again = loaded(project)
     again.load_adapter(project / "run")
-    moved = shutil.copytree(project / "model", project / "moved" / "model")
-    shutil.copytree(project / "run", moved.parent / "run")
-    elsewhere = loaded(moved.parent)
-    elsewhere.load_adapter(moved.parent / "run")
+    moved = shutil.copytree(project, project.with_name("moved"))
+    elsewhere = loaded(moved)
+    elsewhere.load_adapter(moved / "run")
     assert elsewhere.base is not model.base
-    assert [published, said(again), said(elsewhere)] == [within] * 3
+    for other in (published, *map(logits_of, (again, elsewhere, model))):
+        assert torch.equal(other, before[0])
+    assert report.demonstrations[0].after.text == reply
+    assert [said(again), said(elsewhere)] == [reply] * 2
+
+
+def logits_of(model: LocalModel) -> torch.Tensor:
+    """What the next token is drawn from, with the adapter in use."""
+    return logits(model.base, model._adapter)
+
+
+def logits(base: BaseModel, adapter: str | None) -> torch.Tensor:
+    """The same, with some adapter."""
+    ids = base.chat_format.prompt_ids([Turn("user", QUESTION)])
+    base.weights.use_for_generation()
+    with active_adapter(base, adapter), torch.inference_mode():
+        return base.model(torch.tensor([ids])).logits.clone()
 
 
 def test_a_run_folder_is_loaded_as_an_adapter_on_the_configs_base(with_run):
