@@ -15,6 +15,7 @@ from agentscope.event import TextBlockDeltaEvent
 from agentscope.message import Msg, ToolCallBlock, UserMsg
 from agentscope.pipeline import TeamMember, TeamPipeline
 from agentscope.types import ReplyFinishedReason
+from pydantic import BaseModel
 from scripted_agents import agent as scripted
 from scripted_agents import context, play, speakers, user
 from tiny_agents import answer, dialog_agent, entry, wrapper
@@ -275,6 +276,34 @@ async def test_an_interrupted_reply_leaves_the_agent_usable(model, prompts):
     assert heard in prompts[-1]
     fresh = await dialog_agent(model).reply(user("Again?"))
     assert fresh.get_text_content() == expected
+
+
+async def test_an_empty_reply_ends_the_turn_and_the_talk_goes_on(project):
+    silent = wrapper(project)
+    chat_format = silent.local.base.chat_format
+    stops = chat_format.stop_ids
+    chat_format.stop_ids = tuple(range(352))  # whatever comes first is one
+    alice, bob = dialog_agent(silent), dialog_agent(silent, "Bob")
+    hub = MsgHub([alice, bob])
+    reply = await hub.speak(alice, user(QUESTION))
+    assert reply.finished_reason == ReplyFinishedReason.COMPLETED
+    assert not reply.get_text_content()
+    assert reply.usage.output_tokens == 1
+    assert context(bob) == []
+    chat_format.stop_ids = stops
+    assert (await hub.speak(alice, user("Again?"))).get_text_content()
+    assert len(context(bob)) == 1
+
+
+class City(BaseModel):
+    """What a structured answer would look like."""
+
+    name: str
+
+
+async def test_an_agent_asked_for_structured_output_refuses(model):
+    with pytest.raises(GenerationError, match="cannot be made to call"):
+        await dialog_agent(model).reply(user(QUESTION), structured_schema=City)
 
 
 async def test_a_long_conversation_goes_on_in_a_small_context(small, prompts):

@@ -323,7 +323,7 @@ async def test_the_event_loop_goes_on_while_a_reply_is_generated(model):
     ticker.cancel()
     assert end - start > 0.4  # 24 tokens
     gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
-    assert max(gaps) < 0.2
+    assert max(gaps) < (end - start) / 2
     assert len(ticks) > 20
 
 
