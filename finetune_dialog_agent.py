@@ -30,8 +30,6 @@ from local_llm.errors import ConfigError
 if TYPE_CHECKING:
     from local_llm.reports import Reply, RunReport
 
-DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
-
 
 class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
     """An agent that talks, and whose model can be fine-tuned."""
@@ -114,7 +112,7 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             name (`str`, defaults to `"assistant"`):
                 The agent's name.
             system_prompt (`str | None`, optional):
-                The entry's if empty.
+                The entry's if empty; none if that has none either.
             model_configs (`str | Path`, optional):
                 The file; the project's own if empty.
             **arguments (`Any`):
@@ -127,14 +125,10 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
         """
         model = HuggingFaceWrapper.from_config(config_name, model_configs)
         if system_prompt is None:
-            system_prompt = model.local.settings.system_prompt
+            system_prompt = model.local.settings.system_prompt or ""
         return cls(
             name=name,
-            system_prompt=(
-                DEFAULT_SYSTEM_PROMPT
-                if system_prompt is None
-                else system_prompt
-            ),
+            system_prompt=system_prompt,
             model=model,
             **arguments,
         )

@@ -53,9 +53,10 @@ log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
 
-InitialFineTuning = Literal["reuse", "retrain", "off"]
+InitialFineTuning = Literal["reuse", "retrain", "off", "manual"]
 """What to do with `data_path` when a model is made: fine-tune unless a run of
-the very same base, data and settings is there; fine-tune anyway; nothing."""
+the very same base, data and settings is there; fine-tune anyway; load alone;
+nothing, not even load, until `load_model` is called."""
 
 
 class HuggingFaceCredential(CredentialBase):
@@ -385,6 +386,8 @@ class HuggingFaceWrapper(ChatModelBase):
                 [f"initial_fine_tuning is {initial_fine_tuning!r}"],
                 fix=f"use one of {', '.join(get_args(InitialFineTuning))}",
             )
+        if initial_fine_tuning == "manual":
+            return
         wanted = self.local.settings.data_path is not None
         if not wanted or initial_fine_tuning == "off":
             self.load_model()

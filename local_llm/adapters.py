@@ -27,6 +27,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from .atomic_files import write_json
 from .base_model import BaseModel
 from .errors import ConfigError, WeightsError
 from .model_lock import LOCK_TIMEOUT_S
@@ -39,6 +40,10 @@ DEFAULT_LORA: dict[str, Any] = {
 }
 
 ADAPTER_FILE = "adapter_model.safetensors"
+BASE_FILE = "base_model.json"
+"""Says on which weights an adapter of this package was trained."""
+
+DEFAULT_SEED = 7
 
 _numbers = itertools.count(1)
 
@@ -46,7 +51,7 @@ _numbers = itertools.count(1)
 def add_adapter(
     base: BaseModel,
     lora_config: Mapping[str, Any] | None,
-    seed: int,
+    seed: int = DEFAULT_SEED,
 ) -> str:
     """Add a fresh adapter to a base model; it changes no reply yet.
 
@@ -56,7 +61,7 @@ def add_adapter(
         lora_config (`Mapping[str, Any] | None`):
             Arguments of peft's `LoraConfig`; what is left out comes from
             `DEFAULT_LORA`.
-        seed (`int`):
+        seed (`int`, optional):
             For the random half of its weights.
 
     Returns:
@@ -109,12 +114,20 @@ def load_adapter(base: BaseModel, folder: Path) -> str:
             f"{folder.absolute()} has no {ADAPTER_FILE}",
             fix="give the folder of a finished fine-tuning run",
         )
+    _check_base(base, folder)
     config = _read_lora_config(folder)
     name = _new_name()
     with _changing(base):
         try:
             _attach(base, name, config)
             _copy_tensors(base, name, folder)
+        except (TypeError, ValueError) as error:
+            _detach(base, name)
+            raise WeightsError(
+                f"the adapter in {folder.absolute()} cannot be put on "
+                f"{base.name}: {error}",
+                fix="load the base model that the adapter was trained on",
+            ) from error
         except WeightsError:
             _detach(base, name)
             raise
@@ -137,6 +150,10 @@ def save_adapter(base: BaseModel, name: str, folder: Path) -> None:
     for file in nested.iterdir():
         file.rename(folder / file.name)
     nested.rmdir()
+    write_json(
+        folder / BASE_FILE,
+        {"name": base.name, "fingerprint": base.fingerprint},
+    )
 
 
 def remove_adapter(base: BaseModel, name: str) -> None:
@@ -150,7 +167,13 @@ def active_adapter(base: BaseModel, name: str | None) -> Iterator[None]:
     """Compute with one adapter, or with the bare base for None.
 
     The caller holds the model's lock: the choice is the whole process's.
+
+    Raises:
+        `WeightsError`: The base model has no adapter of that name.
     """
+    # peft's layers take any name, and compute without an unknown one.
+    if name is not None and name not in peft_model(base).peft_config:
+        raise WeightsError(f"{base.name} has no adapter {name!r}")
     for layer in _adapter_layers(base):
         layer.enable_adapters(name is not None)
         if name is not None:
@@ -225,6 +248,28 @@ def _adapter_layers(base: BaseModel) -> Iterator[BaseTunerLayer]:
     )
 
 
+def _check_base(base: BaseModel, folder: Path) -> None:
+    """Refuse an adapter of other weights, even where the shapes agree; one
+    that others have written does not say which it wants."""
+    path = folder / BASE_FILE
+    if not path.is_file():
+        return
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name, fingerprint = record["name"], record["fingerprint"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(
+            f"{path.absolute()} cannot be read: {error}",
+            fix="restore the file from a copy, or train again",
+        ) from error
+    if fingerprint != base.fingerprint:
+        raise WeightsError(
+            f"the adapter in {folder.absolute()} belongs to another base "
+            f"model than {base.name}: it was trained on {name}",
+            fix="load the base model that the adapter was trained on",
+        )
+
+
 def _read_lora_config(folder: Path) -> LoraConfig:
     path = folder / "adapter_config.json"
     try:
@@ -234,6 +279,11 @@ def _read_lora_config(folder: Path) -> LoraConfig:
             f"{path.absolute()} cannot be read: {error}",
             fix="give the folder of a finished fine-tuning run",
         ) from error
+    if not isinstance(config, LoraConfig):
+        raise WeightsError(
+            f"{path.absolute()} is not one of LoRA: {config.peft_type}",
+            fix="give the folder of a finished fine-tuning run",
+        )
     config.inference_mode = False
     return config
 

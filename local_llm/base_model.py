@@ -14,12 +14,13 @@ import json
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 
 from . import embedded_model, model_files
 from .chat_format import ChatFormat
@@ -47,7 +48,8 @@ _PLAIN_TEMPLATE = (
     "{% if message['role'] == 'assistant' %}Assistant: {% else %}User: "
     "{% endif %}{{ message['content'] | trim }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
-    "{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
+    "{{ '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}Assistant: {% endif %}"
 )
 """For base models without a template and without turn marks: no new tokens,
 a reply ends with the end-of-sequence token that the model knows."""
@@ -305,7 +307,7 @@ def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
     if quantized:
         arguments.setdefault("bnb_4bit_compute_dtype", dtype)
     with _translated_load_errors(request):
-        model = AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             revision=request.revision,
             token=request.token,
@@ -316,7 +318,9 @@ def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
             ),
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
+    _check_complete(model, report["missing_keys"], request.source)
     return model.eval()
 
 
@@ -355,6 +359,30 @@ def _explain_load_error(
         fix="check that the model is complete and that this version of "
         "transformers has its architecture",
     )
+
+
+def _check_complete(
+    model: "PreTrainedModel",
+    missing: Collection[str],
+    source: str,
+) -> None:
+    """Refuse files that do not hold what the configuration promises: what
+    they lack would be random numbers, of another shape it would be used."""
+    wrong = [
+        f"{name}.weight"
+        for name, layer in model.named_modules()
+        if isinstance(layer, Linear4bit)
+        and layer.quant_state is not None
+        and tuple(layer.quant_state.shape)
+        != (layer.out_features, layer.in_features)
+    ]
+    wrong = sorted({*missing, *wrong})
+    if wrong:
+        raise WeightsError(
+            f"{source} lacks {len(wrong)} of the tensors that its config.json "
+            f"describes, first {wrong[0]}",
+            fix="download the model again, whole",
+        )
 
 
 def _check_vocabulary(

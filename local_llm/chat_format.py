@@ -9,6 +9,7 @@ this promise.
 """
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -106,6 +107,7 @@ class ChatFormat:
                 fix="use a tokenizer with a chat template",
             )
         self.tokenizer = tokenizer
+        self._encoding = threading.Lock()
         unflagged = _unflagged_markers(tokenizer)
         self._unflagged = _any_of(unflagged)
         self.control_ids = _control_ids(tokenizer, unflagged)
@@ -186,11 +188,7 @@ class ChatFormat:
         """Encode text; no id of the result is a control token."""
         ids: list[int] = []
         for piece in self._cut_markers(text):
-            ids += self.tokenizer.encode(
-                piece,
-                add_special_tokens=False,
-                split_special_tokens=True,
-            )
+            ids += self._encode(piece, split_special_tokens=True)
         return ids
 
     # -- steps -----------------------------------------------------------
@@ -219,7 +217,17 @@ class ChatFormat:
         ]
 
     def _encode_markup(self, markup: str) -> list[int]:
-        return self.tokenizer.encode(markup, add_special_tokens=False)
+        return self._encode(markup, split_special_tokens=False)
+
+    def _encode(self, text: str, *, split_special_tokens: bool) -> list[int]:
+        # The choice is a state of the tokenizer: without the lock, text that
+        # one thread encodes would become control tokens by another's choice.
+        with self._encoding:
+            return self.tokenizer.encode(
+                text,
+                add_special_tokens=False,
+                split_special_tokens=split_special_tokens,
+            )
 
     def _cut_markers(self, text: str) -> list[str]:
         """Cut after the first character of each marker that the tokenizer

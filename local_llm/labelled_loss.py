@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 IGNORED = -100
 """The label of a token that is not under the loss."""
 
-_BLOCK = 256
-"""Positions projected at a time; 256 x 262,144 float32 logits are 256 MiB."""
+_BLOCK = 64
+"""Positions projected at a time; 64 x 262,144 float32 logits are 64 MiB."""
 
 _SCALES = (
     "logit_scale",

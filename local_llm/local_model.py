@@ -28,12 +28,10 @@ from .settings import (
     ModelSettings,
     parse_fine_tune_config,
 )
-from .surroundings import Surroundings, load_request
+from .surroundings import Listener, Surroundings, load_request
 from .training import TrainingResult, train
 
 log = logging.getLogger(__name__)
-
-DEFAULT_SEED = 7
 
 
 class LocalModel:
@@ -82,6 +80,13 @@ class LocalModel:
         """The longest sequence, in tokens."""
         size = self.base.context_size
         return min(size, self.settings.context_size or size)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody else how far things are from now on."""
+        self.surroundings = dataclasses.replace(
+            self.surroundings,
+            listener=listener,
+        )
 
     # -- loading -----------------------------------------------------------
 
@@ -394,7 +399,7 @@ class LocalModel:
         """
         if chosen.continue_lora_finetuning and self._adapter is not None:
             return adapters.copy_adapter(self.base, self._adapter)
-        seed = chosen.training_args.get("seed", DEFAULT_SEED)
+        seed = chosen.training_args.get("seed", adapters.DEFAULT_SEED)
         return adapters.add_adapter(self.base, chosen.lora_config, seed)
 
     def _train(

@@ -36,6 +36,8 @@ def check_folder(folder: Path) -> None:
             f"{folder.resolve()} has no config.json",
             fix="give the folder that `save_pretrained` wrote",
         )
+    source = str(folder.resolve())
+    _refuse_remote_code(_read_config(folder / "config.json", source), source)
     if not any(folder.glob("*.safetensors")):
         _refuse_without_safetensors(folder)
     index = folder / "model.safetensors.index.json"
@@ -68,15 +70,23 @@ def check_hub_repository(repository: HubRepository) -> None:
         `WeightsError`: It has no configuration, or wants its code to be run.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with translated_hub_errors(repository):
-        path = hf_hub_download(
-            repository.repo_id,
-            "config.json",
-            revision=repository.revision,
-            token=repository.token,
-        )
-    config = json.loads(Path(path).read_text(encoding="utf-8"))
+        try:
+            path = hf_hub_download(
+                repository.repo_id,
+                "config.json",
+                revision=repository.revision,
+                token=repository.token,
+            )
+        except RemoteEntryNotFoundError as error:
+            raise WeightsError(
+                f"{repository.repo_id} has no config.json",
+                fix="use a repository with the files of `save_pretrained`; "
+                "of a GGUF repository, download the file and name its path",
+            ) from error
+    config = _read_config(Path(path), repository.repo_id)
     _refuse_remote_code(config, repository.repo_id)
 
 
@@ -110,9 +120,12 @@ def _refuse_without_safetensors(folder: Path) -> None:
 def _check_index(index: Path) -> None:
     try:
         shards = set(json.loads(index.read_text())["weight_map"].values())
-    except (ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{index} is not a weight index") from error
-    for shard in sorted(shards):
+        names = sorted(shards)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _no_index(index) from error
+    if not all(isinstance(name, str) for name in names):
+        raise _no_index(index)
+    for shard in names:
         path = (index.parent / shard).resolve()
         if path.parent != index.parent.resolve() or not path.is_file():
             raise WeightsError(
@@ -120,6 +133,26 @@ def _check_index(index: Path) -> None:
                 f"{index.parent.resolve()}",
                 fix="download the model again, whole",
             )
+
+
+def _no_index(index: Path) -> WeightsError:
+    return WeightsError(
+        f"{index} is not a weight index",
+        fix="download the model again, whole",
+    )
+
+
+def _read_config(path: Path, source: str) -> dict:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(
+            f"the config.json of {source} is not JSON: {error}",
+            fix="download the model again, whole",
+        ) from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"the config.json of {source} is not an object")
+    return config
 
 
 def _refuse_remote_code(config: dict, source: str) -> None:

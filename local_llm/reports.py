@@ -22,6 +22,7 @@ REPORT_NAME = "report.json"
 _PICTURE_NAME = "loss.png"
 
 _LIBRARIES = (
+    "agentscope",
     "torch",
     "transformers",
     "trl",

@@ -8,8 +8,10 @@ a scratch folder, and no generation. Raises DatasetError and TrainingError.
 """
 
 import contextlib
+import copy
 import gc
 import logging
+import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from .adapters import adapter_parameters, peft_model
+from .adapters import DEFAULT_SEED, adapter_parameters, peft_model
 from .base_model import BaseModel
 from .chat_datasets import Conversation
 from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
@@ -43,7 +46,7 @@ DEFAULT_TRAINING: dict[str, Any] = {
     "num_train_epochs": 3,
     "per_device_train_batch_size": 4,
     "logging_steps": 1,
-    "seed": 7,
+    "seed": DEFAULT_SEED,
 }
 
 
@@ -133,7 +136,11 @@ def train(
             f"no row has an answer within {length} tokens",
             fix="raise max_seq_length, or use shorter conversations",
         )
-    with base.lock.training(LOCK_TIMEOUT_S), _training_state(base, adapter):
+    with (
+        base.lock.training(LOCK_TIMEOUT_S),
+        _training_state(base, adapter),
+        _random_states_kept(base.device),
+    ):
         progress = _Progress(base, on_step)
         with _translated_errors(rows, progress):
             trainer = _build_trainer(base, adapter, rows, settings, scratch)
@@ -172,7 +179,8 @@ class AdapterTrainer(SFTTrainer):
     ) -> Any:
         """The mean over the labelled tokens of the optimizer step."""
         if model.training:
-            self.tokens_seen += _real_tokens(inputs)
+            padding = self.data_collator.pad_token_id
+            self.tokens_seen += int((inputs["input_ids"] != padding).sum())
         causal_lm = self.accelerator.unwrap_model(model).get_base_model()
         if causal_lm.device.type != "cpu" or not can_compute(causal_lm):
             loss = super().compute_loss(
@@ -267,24 +275,30 @@ def _build_trainer(
     _ = arguments.n_gpu
     arguments._n_gpu = min(arguments._n_gpu, 1)
     reset_peak_memory(base.device)
-    exact = {
-        name: parameter.data
-        for name, parameter in adapter_parameters(base, adapter).items()
-    }
+    parameters = adapter_parameters(base, adapter)
+    exact = {key: one.data.float() for key, one in parameters.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        trainer = AdapterTrainer(
-            model=peft_model(base),
-            args=arguments,
-            train_dataset=Dataset.from_list(rows.rows),
-            processing_class=base.tokenizer,
-        )
+        try:
+            trainer = AdapterTrainer(
+                model=peft_model(base),
+                args=arguments,
+                train_dataset=Dataset.from_list(rows.rows),
+                processing_class=base.tokenizer,
+            )
+        except (TypeError, ValueError, ImportError) as error:
+            raise _refused_arguments(error) from error
+        finally:
+            # trl makes them bfloat16, which rounds what an earlier run has
+            # learned and whose spacing swallows small updates.
+            for key, parameter in parameters.items():
+                parameter.data = exact[key]
     trainer.remove_callback(_printer())
-    for name, parameter in adapter_parameters(base, adapter).items():
-        # trl has made them bfloat16: its spacing swallows small updates, and
-        # an adapter that is trained on would begin with rounded weights.
-        parameter.data = exact[name]
     return trainer
+
+
+def _refused_arguments(error: Exception) -> ConfigError:
+    return ConfigError("fine_tune_config.training_args", [str(error)])
 
 
 def _printer() -> type[TrainerCallback]:
@@ -309,6 +323,8 @@ def _sft_config(
         "fp16": not on_cpu and half,
         "gradient_checkpointing": not on_cpu,
         "padding_free": rows_at_once > 1,
+        # Few shapes: the CPU's kernels keep buffers for each they have seen.
+        "pad_to_multiple_of": 32 if on_cpu else None,
         "report_to": "none",
         "save_strategy": "no",
         "per_device_eval_batch_size": rows_at_once,
@@ -327,17 +343,15 @@ def _sft_config(
     }
     try:
         return SFTConfig(**{**defaults, **chosen, **owned})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            "fine_tune_config.training_args",
-            [str(error)],
-        ) from error
+    except (TypeError, ValueError, ImportError) as error:
+        raise _refused_arguments(error) from error
 
 
 @contextlib.contextmanager
 def _training_state(base: BaseModel, adapter: str) -> Iterator[None]:
     """Exact weights and one trainable adapter; afterwards as for replies."""
     eos_before = base.tokenizer.eos_token
+    generation_config = copy.deepcopy(base.model.generation_config)
     forward = base.model.__dict__.get("forward")
     base.weights.use_for_training()
     model = peft_model(base)
@@ -346,16 +360,30 @@ def _training_state(base: BaseModel, adapter: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # trl has patched the forward, set the tokenizer's end and switched
-        # checkpointing on; left so, replies would be slower and differ.
+        # trl has patched the forward, set the ends of the tokenizer and of
+        # the model and switched checkpointing on; left so, replies would be slower and differ.
         base.model.__dict__.pop("forward", None)
         if forward is not None:
             base.model.forward = forward
         base.tokenizer.eos_token = eos_before
+        base.model.generation_config = generation_config
         base.model.gradient_checkpointing_disable()
         base.model.config.use_cache = True
         base.model.eval()
         base.model.requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _random_states_kept(device: torch.device) -> Iterator[None]:
+    """Undo the seeding of the whole process by the trainer."""
+    python, numbers = random.getstate(), np.random.get_state()
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)
 
 
 @contextlib.contextmanager
@@ -394,11 +422,6 @@ def _check_finite(base: BaseModel, adapter: str) -> None:
 def _labelled(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     """How many positions have a label to predict."""
     return (inputs["labels"][:, 1:] != IGNORED).sum()
-
-
-def _real_tokens(inputs: dict[str, torch.Tensor]) -> int:
-    mask = inputs.get("attention_mask")
-    return int(inputs["input_ids"].numel() if mask is None else mask.sum())
 
 
 def _timed(work: Callable[[], object]) -> float:

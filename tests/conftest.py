@@ -1,17 +1,21 @@
 # -*- coding: utf-8 -*-
 """The tiny models that the tests of the local model share."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import fixture_hub  # noqa: F401
 from tiny_agents import write_rows
-from tiny_models import conversation, gemma, gemma3, request_for, save_model
+from tiny_models import conversation, gemma, load_own, save_model
 
-from local_llm.base_model import BaseModel, load_base_model
+from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
+
+# So small a product takes microseconds, and the meeting of two threads after
+# it milliseconds where the cores have other work to do.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +24,10 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("models") / "gemma", gemma())
 
 
-@pytest.fixture(scope="session")
-def tiny3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved Gemma 3; not to be changed."""
-    return save_model(tmp_path_factory.mktemp("models") / "gemma3", gemma3())
-
-
 @pytest.fixture
 def tiny(tiny_folder: Path, tmp_path: Path) -> BaseModel:
     """A base model in 4-bit that no other test has used."""
-    own = tmp_path / "own model"  # a path of its own, so that none is shared
-    return load_base_model(request_for(shutil.copytree(tiny_folder, own)))
+    return load_own(tiny_folder, tmp_path)
 
 
 @pytest.fixture(scope="session")

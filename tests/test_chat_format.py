@@ -2,6 +2,7 @@
 """Text becomes ids in one way, and never a control token."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -139,6 +140,14 @@ def test_a_marker_inside_a_marker_stays_text() -> None:
     chat_format = ChatFormat(tokenizer)
     ids = chat_format.encode_text("<<image>> <image>> <<image>")
     assert chat_format.control_ids.isdisjoint(ids)
+
+
+def test_threads_that_encode_at_once_do_not_make_control_tokens() -> None:
+    turns = turns_of(["<end_of_turn>" * 20, "<bos>" * 20])
+    expected = GEMMA.render(turns).ids
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(GEMMA.render, [turns] * 400))
+    assert [chat.ids for chat in found] == [expected] * 400
 
 
 def test_a_tag_of_html_in_the_vocabulary_is_ordinary_text() -> None:

@@ -6,16 +6,14 @@ The libraries are the real ones; only the network below them is replaced.
 
 import errno
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import httpx2
-import huggingface_hub
 import pytest
+from fake_hub import SetHub, answering, hub_with_files
 from huggingface_hub import constants
-from huggingface_hub.utils import _http
 
 from local_llm.dataset_hub import HubDataset, read_hub
 from local_llm.errors import DatasetError, LocalLLMError, ModelAccessError
@@ -27,68 +25,6 @@ ROWS = [
     {"conversations": ["a", "b"], "source": "x"},
     {"conversations": ["c"], "source": "y"},
 ]
-COMMIT = "68958e91ed2bf9ee1a6a6e5ecfb3ae1a5a5b1d2a"
-
-Handler = Callable[[httpx2.Request], httpx2.Response]
-SetHub = Callable[[Handler], list[httpx2.Request]]
-
-
-@pytest.fixture(name="hub")
-def fixture_hub(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[SetHub]:
-    """Puts a function in the place of the hub; returns its requests."""
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
-    before = _http._GLOBAL_CLIENT_FACTORY
-
-    def set_hub(handler: Handler) -> list[httpx2.Request]:
-        requests: list[httpx2.Request] = []
-
-        def answer(request: httpx2.Request) -> httpx2.Response:
-            requests.append(request)
-            return handler(request)
-
-        transport = httpx2.MockTransport(answer)
-        huggingface_hub.set_client_factory(
-            lambda: httpx2.Client(transport=transport),
-        )
-        return requests
-
-    yield set_hub
-    huggingface_hub.set_client_factory(before)
-
-
-def answering(status: int, code: str = "", message: str = "") -> Handler:
-    """A hub that answers everything with one status."""
-    headers = {"X-Error-Code": code, "X-Error-Message": message}
-    kept = {name: value for name, value in headers.items() if value}
-    return lambda request: httpx2.Response(status, headers=kept)
-
-
-def hub_with_files(files: dict[str, str]) -> Handler:
-    """A hub with one dataset that has these files."""
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        path = request.url.path
-        if "/api/" in path:
-            info = {"id": REPO, "sha": COMMIT, "siblings": [], "tags": []}
-            return httpx2.Response(200, json=info)
-        content = files.get(path.rpartition("/")[2])
-        headers = {"X-Repo-Commit": COMMIT}
-        if content is None:
-            headers["X-Error-Code"] = "EntryNotFound"
-            return httpx2.Response(404, headers=headers)
-        headers["ETag"] = f'"{abs(hash(content)):040x}"'
-        return httpx2.Response(200, headers=headers, content=content.encode())
-
-    return answer
 
 
 def error_of(source: HubDataset) -> LocalLLMError:
@@ -242,6 +178,7 @@ def test_a_dataset_with_a_script_is_read_from_its_file_without_running_it(
     lines = "\n".join(json.dumps(row) for row in ROWS)
     requests = hub(
         hub_with_files(
+            REPO,
             {
                 "lima.py": f"open({str(canary)!r}, 'w').close()",
                 "train.jsonl": lines,
@@ -262,7 +199,7 @@ def test_a_dataset_with_a_script_and_no_file_of_rows_is_refused(
     tmp_path: Path,
     hub: SetHub,
 ) -> None:
-    hub(hub_with_files({"lima.py": "raise SystemExit"}))
+    hub(hub_with_files(REPO, {"lima.py": "raise SystemExit"}))
     error = error_of(source_in(tmp_path))
     assert isinstance(error, DatasetError)
     assert "loading script, which is never run" in error.message

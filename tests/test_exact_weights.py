@@ -15,13 +15,14 @@ from bitsandbytes.nn import Linear4bit
 from tiny_models import (
     conversation,
     gemma,
+    gemma3,
     prompt,
     reply,
     request_for,
     save_model,
 )
 
-from local_llm.adapters import add_adapter, adapter_parameters, peft_model
+from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.exact_weights import ExactWeights
 
@@ -33,10 +34,13 @@ QUESTION = "What is the capital of France?"
 ROW = conversation(QUESTION, "The capital of France is Paris.")
 
 
-@pytest.fixture(name="folders")
-def fixture_folders(tmp_path: Path) -> list[Path]:
-    """The same model at three places, so that nothing is shared."""
-    return [save_model(tmp_path / name, gemma()) for name in "abc"]
+@pytest.fixture(name="folders", params=[gemma, gemma3])
+def fixture_folders(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> list[Path]:
+    """The same model at two places, so that nothing is shared."""
+    return [save_model(tmp_path / name, request.param()) for name in "ab"]
 
 
 def loaded(folder: Path) -> BaseModel:

@@ -6,6 +6,7 @@ from what people load. Every dimension is a multiple of 32, as in Gemma.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from local_llm.base_model import BaseModel, LoadRequest
+from local_llm.base_model import BaseModel, LoadRequest, load_base_model
 from local_llm.chat_datasets import Conversation
 from local_llm.chat_format import Turn
 from local_llm.generation import Piece, Request, engine_of
@@ -147,6 +148,13 @@ def request_for(folder: Path, **more: Any) -> LoadRequest:
         str(folder),
         **{"cache": folder.parent / "cache", "device": "cpu", **more},
     )
+
+
+def load_own(folder: Path, place: Path, **more: Any) -> BaseModel:
+    """A base model that no other test uses: a process shares those of one
+    path, so this one is a copy below a place of its own."""
+    own = shutil.copytree(folder, place / "own model")
+    return load_base_model(request_for(own, **more))
 
 
 def conversation(*texts: str, where: str = "row 1") -> Conversation:

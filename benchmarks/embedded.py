@@ -1,0 +1,231 @@
+# -*- coding: utf-8 -*-
+"""Measures the embedded example as a newcomer meets it.
+
+    python benchmarks/embedded.py program     the two runs of `make chat`
+    python benchmarks/embedded.py replies     24 unseen prompts, before and after
+
+Writes its figures to reports/embedded_<part>.json.
+Nothing else should run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+PROMPTS = PROJECT / "benchmarks" / "embedded_prompts.json"
+REPORTS = PROJECT / "reports"
+CONFIG = "embedded"
+
+LOOP_WORDS = 8
+LOOP_TIMES = 3
+"""A reply loops where some eight words in a row stand in it three times."""
+
+
+def main() -> None:
+    """Measure one part and write its report."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", choices=["program", "replies"])
+    part = parser.parse_args().part
+    measure = measure_program if part == "program" else measure_replies
+    figures = {"command": f"python benchmarks/embedded.py {part}"}
+    figures["machine"] = describe_machine()
+    figures.update(measure())
+    write_report(part, figures)
+
+
+# -- the program -------------------------------------------------------------
+
+
+def measure_program() -> dict[str, Any]:
+    """Time `make chat` in a fresh clone, with an empty cache of models.
+
+    pip's own cache is left as it is: the packages are downloaded already.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(
+            ["git", "clone", "-q", str(PROJECT), str(clone)],
+            check=True,
+        )
+        environment = {
+            **os.environ,
+            "LOCAL_LLM_CACHE": str(Path(folder) / "cache"),
+        }
+        setup = _timed_make(clone, environment, "chat", "ARGS=--help")
+        first = _timed_make(clone, environment, "chat")
+        second = _timed_make(clone, environment, "chat")
+    return {
+        "set_up_s": setup["seconds"],
+        "first_run_s": first["seconds"],
+        "second_run_s": second["seconds"],
+        "first_run_peak_gb": first["peak_gb"],
+        "second_run_peak_gb": second["peak_gb"],
+        "exit_codes": [setup["code"], first["code"], second["code"]],
+    }
+
+
+def _timed_make(
+    clone: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+) -> dict[str, Any]:
+    """Run make in a process of its own, whose peak memory is known."""
+    script = (
+        "import resource, subprocess, sys, json; "
+        "code = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, "
+        "stdout=sys.stderr).returncode; "
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss; "
+        "print(json.dumps([code, peak]))"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", script, "make", *arguments],
+        cwd=clone,
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    seconds = time.perf_counter() - start
+    code, peak = json.loads(done.stdout)
+    return {
+        "seconds": round(seconds, 1),
+        "code": code,
+        "peak_gb": round(peak * 1024 / 1e9, 2),
+    }
+
+
+# -- the replies -------------------------------------------------------------
+
+
+def measure_replies() -> dict[str, Any]:
+    """Ask 24 prompts that no training conversation has, before and after."""
+    sys.path.insert(0, str(PROJECT))
+    from local_llm.local_model import LocalModel
+    from local_llm.settings import load_settings
+    from local_llm.surroundings import Surroundings, cache_folder
+
+    settings = load_settings(PROJECT / "configs/model_configs.json", CONFIG)
+    surroundings = Surroundings(PROJECT, cache_folder(os.environ))
+    model = LocalModel(settings, surroundings)
+    prompts = json.loads(PROMPTS.read_text(encoding="utf-8"))
+    data = model.read_data()
+    check_unseen(prompts, [*data.train, *data.held_out])
+    model.load_model()
+    before = {prompt: model.reply(prompt) for prompt in prompts}
+    with tempfile.TemporaryDirectory() as folder:
+        report = model.fine_tune(data, Path(folder) / "run")
+        after = {prompt: model.reply(prompt) for prompt in prompts}
+    return {
+        "before": judge(before.values()),
+        "after": judge(after.values()),
+        "held_out_loss": [report.held_out_before, report.held_out_after],
+        "held_out_fall": 1 - report.held_out_after / report.held_out_before,
+        "training_tokens_per_s": report.tokens_per_second,
+        "training_s": report.seconds,
+        "peak_gb": _peak_gb(),
+        "replies": {
+            prompt: {
+                "before": before[prompt].text,
+                "after": after[prompt].text,
+            }
+            for prompt in prompts
+        },
+    }
+
+
+def check_unseen(prompts: Sequence[str], conversations: Sequence[Any]) -> None:
+    """Stop where a prompt is a question of the training data."""
+    seen = {
+        _plain(turn.text)
+        for conversation in conversations
+        for turn in conversation.turns
+    }
+    known = [prompt for prompt in prompts if _plain(prompt) in seen]
+    if known:
+        raise SystemExit(f"in the training data: {known}")
+
+
+def judge(replies: Any) -> dict[str, Any]:
+    """Count how replies end, and which are blank or loop."""
+    replies = list(replies)
+    seconds = sum(reply.seconds for reply in replies)
+    tokens = sum(reply.tokens for reply in replies)
+    return {
+        "replies": len(replies),
+        "ended_by_end_of_turn": sum(
+            reply.finish_reason == "stop" for reply in replies
+        ),
+        "blank": sum(not reply.text.strip() for reply in replies),
+        "looping": sum(loops(reply.text) for reply in replies),
+        "tokens_per_s": tokens / seconds,
+    }
+
+
+def loops(text: str) -> bool:
+    """Whether some words in a row come again and again."""
+    words = text.split()
+    runs = Counter(
+        tuple(words[start : start + LOOP_WORDS])
+        for start in range(len(words) - LOOP_WORDS + 1)
+    )
+    return max(runs.values(), default=0) >= LOOP_TIMES
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum() or c == " ")
+
+
+# -- the report --------------------------------------------------------------
+
+
+def describe_machine() -> str:
+    """Processor, cores, memory and system."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()}, Python {platform.python_version()}"
+    )
+
+
+def write_report(part: str, figures: Mapping[str, Any]) -> None:
+    """Write the figures as JSON, and show them."""
+    REPORTS.mkdir(exist_ok=True)
+    text = json.dumps(figures, indent=1, ensure_ascii=False)
+    path = REPORTS / f"embedded_{part}.json"
+    path.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def _processor() -> str:
+    if shutil.which("lscpu"):
+        done = subprocess.run(
+            ["lscpu"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        for line in done.stdout.splitlines():
+            if line.startswith("Model name:"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _peak_gb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return round(peak / 1e9, 2)
+
+
+if __name__ == "__main__":
+    main()

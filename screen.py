@@ -1,0 +1,181 @@
+# -*- coding: utf-8 -*-
+"""What the programs show: lines, progress, comparisons, errors.
+
+Writes to the terminal, or plain lines where there is none. Knows no models.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from local_llm.errors import LocalLLMError
+
+if TYPE_CHECKING:
+    from local_llm.doctor import Finding
+    from local_llm.reports import Reply, RunReport
+    from local_llm.surroundings import Listener
+    from local_llm.training import Step
+
+_LINES_WITHOUT_TERMINAL = 10
+"""How many lines of training progress a log gets."""
+
+
+class Screen:
+    """The terminal of a program.
+
+    Args:
+        console (`Console | None`, optional):
+            Where to write; standard output if empty.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        self.console.print(escape(text))
+
+    def title(self, text: str) -> None:
+        """Begin a part of the output."""
+        self.console.print()
+        self.console.rule(escape(text), align="left", style="dim")
+
+    def error(self, error: LocalLLMError) -> None:
+        """Show what went wrong and what to do."""
+        self.console.print(f"error: {error}", style="red", markup=False)
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator["Listener"]:
+        """Show what is being loaded, and for how long."""
+        from local_llm.surroundings import Listener
+
+        start = time.monotonic()
+        if not self.console.is_terminal:
+            yield Listener(on_status=self.say)
+        else:
+            with self._bar() as bar:
+                task = bar.add_task("loading", total=None)
+                yield Listener(
+                    on_status=lambda text: bar.update(task, description=text),
+                )
+        self.say(f"loaded in {time.monotonic() - start:.0f} s")
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator["Listener"]:
+        """Show steps and loss while a model is fine-tuned."""
+        from local_llm.surroundings import Listener
+
+        if not self.console.is_terminal:
+            yield Listener(on_step=self._say_step)
+            return
+        with self._step_bar() as bar:
+            task = bar.add_task("measuring the loss before", total=None)
+
+            def show(step: "Step") -> None:
+                bar.update(
+                    task,
+                    description=_describe(step),
+                    completed=step.number,
+                    total=step.total,
+                )
+
+            yield Listener(on_step=show)
+
+    def replies(self, replies: Mapping[str, "Reply"]) -> None:
+        """Show prompts and the replies to them."""
+        for prompt, reply in replies.items():
+            self._quote(prompt, reply)
+
+    def compare(
+        self,
+        before: Mapping[str, "Reply"],
+        after: Mapping[str, "Reply"],
+    ) -> None:
+        """Show replies before and after fine-tuning, side by side."""
+        table = Table(show_lines=True, expand=True)
+        table.add_column("prompt", ratio=1)
+        table.add_column("before", ratio=3)
+        table.add_column("after", ratio=3)
+        for prompt, reply in before.items():
+            table.add_row(
+                escape(prompt),
+                _with_ending(reply),
+                _with_ending(after[prompt]),
+            )
+        self.console.print(table)
+
+    def report(self, report: "RunReport") -> None:
+        """Show the figures of a finished run."""
+        if report.held_out_before is not None:
+            fall = 1 - report.held_out_after / report.held_out_before
+            self.say(
+                f"held-out loss {report.held_out_before:.2f} before, "
+                f"{report.held_out_after:.2f} after ({fall:.0%} lower)",
+            )
+        self.say(
+            f"{report.steps} steps, {report.tokens:,} tokens, "
+            f"{report.seconds:.0f} s, {report.tokens_per_second:.0f} "
+            f"tokens/s, peak memory {report.peak_memory_bytes / 1e9:.1f} GB",
+        )
+
+    def findings(self, findings: Iterable["Finding"]) -> None:
+        """Show what the doctor found."""
+        table = Table(show_header=False, box=None)
+        for finding in findings:
+            table.add_row(escape(finding.name), escape(finding.found))
+        self.console.print(table)
+
+    def _quote(self, prompt: str, reply: "Reply") -> None:
+        self.console.print(f"[bold]{escape(prompt)}[/bold]")
+        self.console.print(_with_ending(reply))
+
+    def _say_step(self, step: "Step") -> None:
+        every = max(1, step.total // _LINES_WITHOUT_TERMINAL)
+        if step.number % every == 0 or step.number == step.total:
+            self.say(f"step {step.number}/{step.total}, {_describe(step)}")
+
+    def _bar(self) -> Progress:
+        return Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        )
+
+    def _step_bar(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+
+
+def _describe(step: "Step") -> str:
+    return "training" if step.loss is None else f"loss {step.loss:.3f}"
+
+
+def _with_ending(reply: "Reply") -> str:
+    """A reply as rich text; one that was cut off shows it."""
+    text = escape(reply.text)
+    if reply.finish_reason == "stop":
+        return text
+    return f"{text} [dim]... (cut off at {reply.tokens} tokens)[/dim]"

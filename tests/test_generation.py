@@ -1,0 +1,594 @@
+# -*- coding: utf-8 -*-
+"""Replies come whole, in order, to the one who asked, and end in time."""
+
+import gc
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import (
+    CONTEXT,
+    TURN_MARKS,
+    generate,
+    load_own,
+    make_tokenizer,
+    prompt,
+    reply,
+    request_for,
+)
+
+from local_llm import generation
+from local_llm.adapters import adapter_parameters, add_adapter
+from local_llm.base_model import BaseModel, load_base_model
+from local_llm.errors import GenerationError, WeightsError
+from local_llm.generation import (
+    Delivery,
+    Failure,
+    GenerationEngine,
+    Piece,
+    Request,
+    Sampling,
+    engine_of,
+)
+
+QUESTION = "What is the capital of France?"
+LONG = 400
+"""More tokens than a test waits for: the reply is broken off before."""
+
+
+@pytest.fixture(name="base", scope="module")
+def fixture_base(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BaseModel:
+    """A model that never ends a turn by itself, with three adapters."""
+    base = load_own(tiny_folder, tmp_path_factory.mktemp("base"))
+    never_stop(base)
+    for seed in range(3):
+        name = add_adapter(base, {"r": 4})
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in adapter_parameters(base, name).values():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data = noise * 0.3
+    return base
+
+
+def never_stop(base: BaseModel) -> None:
+    base.model.generation_config.suppress_tokens = list(
+        base.chat_format.stop_ids,
+    )
+
+
+def adapters_of(base: BaseModel) -> list[str]:
+    assert base.peft_model is not None
+    return list(base.peft_model.peft_config)
+
+
+def request_of(base: BaseModel, **more: Any) -> Request:
+    return Request(
+        prompt_ids=more.pop("prompt_ids", prompt(base, QUESTION)),
+        deliver=more.pop("deliver", lambda delivery: None),
+        **{"max_new_tokens": 8, "timeout_s": 60.0, **more},
+    )
+
+
+def seeded(seed: int) -> Sampling:
+    return Sampling(do_sample=True, temperature=1.0, seed=seed)
+
+
+def force(
+    monkeypatch: pytest.MonkeyPatch,
+    base: BaseModel,
+    ids: list[int],
+) -> None:
+    """Make the model say these tokens, whatever its weights want."""
+    forward = base.model.forward
+    left = iter(ids)
+
+    def forced(*args: Any, **arguments: Any) -> Any:
+        output = forward(*args, **arguments)
+        output.logits[..., next(left)] = 1e4
+        return output
+
+    monkeypatch.setattr(base.model, "forward", forced)
+
+
+@pytest.fixture(name="slow")
+def fixture_slow(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[float], list[int]]:
+    """Slows every token down; returns a list that grows by one for each."""
+
+    def slow_down(seconds: float) -> list[int]:
+        tokens: list[int] = []
+        forward = base.model.forward
+
+        def slowed(*args: Any, **arguments: Any) -> Any:
+            tokens.append(1)
+            time.sleep(seconds)
+            return forward(*args, **arguments)
+
+        monkeypatch.setattr(base.model, "forward", slowed)
+        return tokens
+
+    return slow_down
+
+
+class Listener:
+    """Collects what is delivered and waits for the end of it."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.ended = threading.Event()
+
+    def __call__(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        last = isinstance(delivery, Failure) or delivery.finish_reason
+        if last:
+            self.ended.set()
+
+    def pieces(self) -> list[Piece]:
+        assert self.ended.wait(60)
+        assert all(isinstance(one, Piece) for one in self.deliveries)
+        return [one for one in self.deliveries if isinstance(one, Piece)]
+
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces())
+
+
+# -- text -----------------------------------------------------------------
+
+
+def delivered(ids: list[int]) -> list[str]:
+    """The pieces of text that tokens become."""
+    listener = Listener()
+    request = Request([], listener)
+    tokenizer = make_tokenizer()
+    deliverer = generation._Deliverer(tokenizer, (5, 1), request)
+    deliverer.put(torch.tensor([[2, 3]]))  # the prompt
+    for token_id in ids:
+        deliverer.put(torch.tensor([token_id]))
+    deliverer.finish(None)
+    return [piece.text for piece in listener.pieces()]
+
+
+def bytes_of(text: str) -> list[int]:
+    """One token for each byte, however the tokenizer would merge them."""
+    tokenizer = make_tokenizer()
+    alphabet = [tokenizer.encode(chr(i))[0] for i in range(33, 127)]
+    assert len(set(alphabet)) == 94
+    pre = tokenizer.backend_tokenizer.pre_tokenizer
+    ids = []
+    for piece, _ in pre.pre_tokenize_str(text):
+        ids += tokenizer.convert_tokens_to_ids(list(piece))
+    return ids
+
+
+TEXT = "h\u00e9llo \U0001f600 \u4e16\u754c, \u0627\u0644 e\u0301!\n"
+
+
+def test_characters_of_several_tokens_come_whole() -> None:
+    ids = bytes_of(TEXT)
+    assert len(ids) == len(TEXT.encode())
+    pieces = delivered(ids)
+    assert "".join(pieces) == TEXT
+    assert all("\ufffd" not in piece for piece in pieces)
+    assert len([one for one in pieces if one]) == len(TEXT)
+
+
+def test_an_unfinished_character_at_the_end_is_not_lost() -> None:
+    assert "".join(delivered(bytes_of("a\u4e16")[:-1])) == "a\ufffd"
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(st.integers(6, 320), max_size=24))
+def test_the_pieces_together_are_the_decoded_reply(ids: list[int]) -> None:
+    whole = make_tokenizer().decode(ids, skip_special_tokens=True)
+    assert "".join(delivered(ids)) == whole
+
+
+def test_text_after_a_broken_character_goes_on() -> None:
+    broken = [*bytes_of("\u4e16")[:2], *bytes_of("ab")]
+    assert "".join(delivered(broken)) == "\ufffdab"
+
+
+def test_the_pieces_of_a_reply_together_are_its_tokens_decoded(
+    base: BaseModel,
+) -> None:
+    sampling = seeded(4)
+    pieces = generate(base, QUESTION, max_new_tokens=60, sampling=sampling)
+    assert len(pieces) > 20
+    assert [one.output_tokens for one in pieces] == sorted(
+        one.output_tokens for one in pieces
+    )
+    assert pieces[-1].output_tokens == 60
+    assert [one.finish_reason for one in pieces[:-1]] == (
+        [None] * (len(pieces) - 1)
+    )
+
+
+# -- ends -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [TURN_MARKS[1], "<eos>"])
+def test_a_stop_token_ends_the_reply_and_is_not_in_the_text(
+    tiny: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+    mark: str,
+) -> None:
+    stop_id = tiny.tokenizer.convert_tokens_to_ids(mark)
+    force(monkeypatch, tiny, [*bytes_of("Paris"), stop_id, 40, 40])
+    pieces = generate(tiny, QUESTION, max_new_tokens=50)
+    assert "".join(piece.text for piece in pieces) == "Paris"
+    assert pieces[-1].finish_reason == "stop"
+    assert pieces[-1].output_tokens == 6
+
+
+def test_the_limit_of_tokens_ends_the_reply(base: BaseModel) -> None:
+    last = generate(base, QUESTION, max_new_tokens=5)[-1]
+    assert (last.finish_reason, last.output_tokens) == ("length", 5)
+
+
+def test_the_time_limit_ends_the_reply_with_the_text_so_far(
+    base: BaseModel,
+    slow: Callable[[float], list[int]],
+) -> None:
+    slow(0.01)
+    start = time.monotonic()
+    pieces = generate(
+        base,
+        QUESTION,
+        max_new_tokens=LONG,
+        timeout_s=0.3,
+    )
+    assert time.monotonic() - start < 2
+    assert pieces[-1].finish_reason == "timeout"
+    assert 1 <= pieces[-1].output_tokens < 40
+    whole = reply(base, QUESTION, max_new_tokens=40)
+    text = "".join(piece.text for piece in pieces)
+    assert text and whole.startswith(text.rstrip("\ufffd"))
+
+
+def test_a_reply_that_is_complete_when_time_is_up_has_stopped(
+    tiny: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    force(monkeypatch, tiny, [tiny.chat_format.end_of_turn_id])
+    last = generate(tiny, QUESTION, timeout_s=0.0)[-1]
+    assert (last.finish_reason, last.output_tokens) == ("stop", 1)
+
+
+def test_a_cancelled_reply_ends_within_two_tokens(
+    base: BaseModel,
+    slow: Callable[[float], list[int]],
+) -> None:
+    slow(0.005)
+    request = request_of(base, max_new_tokens=LONG)
+    seen: list[int] = []
+    for piece in engine_of(base).stream(request):
+        seen.append(piece.output_tokens)
+        if piece.output_tokens >= 10 and not request.cancelled.is_set():
+            at = piece.output_tokens
+            request.cancelled.set()
+    assert piece.finish_reason == "cancelled"
+    assert seen[-1] <= at + 2
+
+
+def test_who_leaves_early_frees_the_worker_within_two_tokens(
+    base: BaseModel,
+    slow: Callable[[float], list[int]],
+) -> None:
+    tokens = slow(0.02)
+    with closing(
+        engine_of(base).stream(request_of(base, max_new_tokens=LONG)),
+    ) as pieces:
+        next(pieces)
+    at = len(tokens)
+    with base.lock.generating(5):
+        assert len(tokens) <= at + 2
+
+
+def test_a_request_cancelled_while_it_waits_disturbs_nobody(
+    base: BaseModel,
+    slow: Callable[[float], list[int]],
+) -> None:
+    expected = reply(base, QUESTION, max_new_tokens=30)
+    slow(0.005)
+    engine = engine_of(base)
+    first, second, third = Listener(), Listener(), Listener()
+    engine.submit(request_of(base, deliver=first, max_new_tokens=30))
+    waiting = request_of(base, deliver=second)
+    engine.submit(waiting)
+    engine.submit(request_of(base, deliver=third, max_new_tokens=30))
+    waiting.cancelled.set()
+    assert first.text() == third.text() == expected
+    assert second.pieces() == [Piece("", 0, "cancelled")]
+
+
+# -- choice of tokens -----------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_text_and_another_another(
+    base: BaseModel,
+) -> None:
+    one, same, other = (
+        reply(base, QUESTION, max_new_tokens=30, sampling=seeded(seed))
+        for seed in (1, 1, 2)
+    )
+    assert one == same != other
+
+
+def test_without_a_seed_two_replies_differ(base: BaseModel) -> None:
+    sampling = Sampling(do_sample=True, temperature=1.0)
+    one, other = (
+        reply(base, QUESTION, max_new_tokens=30, sampling=sampling)
+        for _ in range(2)
+    )
+    assert one != other
+
+
+@pytest.mark.parametrize("seed", [3, None])
+def test_the_random_state_of_the_process_is_left_alone(
+    base: BaseModel,
+    seed: int | None,
+) -> None:
+    before = torch.random.get_rng_state()
+    reply(base, QUESTION, sampling=Sampling(do_sample=True, seed=seed))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_repeated_ngram_is_avoided_where_asked(base: BaseModel) -> None:
+    sampling = Sampling(no_repeat_ngram_size=1)
+    request = request_of(base, max_new_tokens=40, sampling=sampling)
+    text = "".join(one.text for one in engine_of(base).stream(request))
+    plain = reply(base, QUESTION, max_new_tokens=40)
+    assert len(set(text)) > len(set(plain))
+
+
+def test_settings_of_the_model_do_not_make_greedy_replies_random(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = reply(base, QUESTION, max_new_tokens=20)
+    own = base.model.generation_config
+    for key, value in {
+        "do_sample": True,
+        "temperature": 5.0,
+        "top_k": 64,
+        "repetition_penalty": 3.0,
+        "max_length": 20,
+    }.items():
+        monkeypatch.setattr(own, key, value)
+    assert reply(base, QUESTION, max_new_tokens=20) == expected
+
+
+# -- many at once ---------------------------------------------------------
+
+
+def test_concurrent_requests_get_the_reply_of_their_own_adapter(
+    base: BaseModel,
+) -> None:
+    adapters = [*adapters_of(base), None]
+    cases = [
+        (adapters[i % 4], f"Question {i}?", seeded(i) if i % 3 else Sampling())
+        for i in range(24)
+    ]
+    alone = [
+        reply(base, text, adapter=adapter, sampling=sampling)
+        for adapter, text, sampling in cases
+    ]
+    assert len(set(alone)) > 12
+    random.Random(0).shuffle(order := list(range(24)))
+    found: dict[int, str] = {}
+
+    def ask(number: int) -> None:
+        adapter, text, sampling = cases[number]
+        found[number] = reply(base, text, adapter=adapter, sampling=sampling)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in order]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [found.get(i) for i in range(24)] == alone
+    assert reply(base, cases[0][1], adapter=adapters[0]) == alone[0]
+
+
+def test_an_adapter_changes_its_own_replies_only(base: BaseModel) -> None:
+    texts = {
+        name: reply(base, QUESTION, adapter=name)
+        for name in (None, *adapters_of(base))
+    }
+    assert len(set(texts.values())) == 4
+    assert reply(base, QUESTION) == texts[None]
+
+
+def test_one_request_too_many_is_refused_at_once(
+    tiny: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(generation, "MAX_WAITING", 2)
+    engine = GenerationEngine(tiny)
+    listeners = [Listener(), Listener()]
+    with tiny.lock.generating(1):
+        for listener in listeners:
+            engine.submit(request_of(tiny, deliver=listener))
+        start = time.monotonic()
+        with pytest.raises(GenerationError, match="busy: 2 requests"):
+            engine.submit(request_of(tiny))
+        assert time.monotonic() - start < 0.2
+    assert listeners[0].text() == listeners[1].text() != ""
+    after = Listener()
+    engine.submit(request_of(tiny, deliver=after))
+    assert after.text() == listeners[0].text()
+
+
+# -- what goes wrong ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("odd shape"), "ValueError: odd shape"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (torch.OutOfMemoryError("full"), "out of memory at a prompt of 17"),
+    ],
+)
+def test_an_error_in_the_model_reaches_its_reader_and_the_next_is_served(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    text: str,
+) -> None:
+    expected = reply(base, QUESTION)
+
+    def broken(**_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(base.model, "generate", broken)
+        with pytest.raises(GenerationError) as caught:
+            reply(base, QUESTION, adapter=adapters_of(base)[0])
+    assert text in caught.value.message
+    assert caught.value.__cause__ is error
+    assert reply(base, QUESTION) == expected
+
+
+def test_an_error_in_mid_reply_comes_after_the_pieces_before_it(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forward = base.model.forward
+    calls: list[int] = []
+
+    def breaking(*args: Any, **arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 6:
+            raise RuntimeError("broken off")
+        return forward(*args, **arguments)
+
+    monkeypatch.setattr(base.model, "forward", breaking)
+    pieces = engine_of(base).stream(request_of(base))
+    with pytest.raises(GenerationError, match="broken off"):
+        assert next(pieces).text
+        list(pieces)
+
+
+def test_a_listener_that_raises_does_not_stop_the_worker(
+    base: BaseModel,
+) -> None:
+    def raising(_: Delivery) -> None:
+        raise OSError("gone")
+
+    engine_of(base).submit(request_of(base, deliver=raising))
+    assert reply(base, QUESTION)
+
+
+def test_an_unknown_adapter_is_an_error_and_not_another_adapters_reply(
+    base: BaseModel,
+) -> None:
+    expected = reply(base, QUESTION)
+    with pytest.raises(WeightsError, match="has no adapter 'adapter0'"):
+        reply(base, QUESTION, adapter="adapter0")
+    assert reply(base, QUESTION) == expected
+
+
+@pytest.mark.parametrize("more", [0, 1, 100])
+def test_a_prompt_longer_than_the_context_is_refused_with_the_numbers(
+    base: BaseModel,
+    more: int,
+) -> None:
+    request = request_of(base, prompt_ids=[40] * (CONTEXT + more))
+    with pytest.raises(GenerationError) as caught:
+        engine_of(base).submit(request)
+    assert f"the prompt has {CONTEXT + more} tokens" in caught.value.message
+    assert f"only {CONTEXT}" in caught.value.message
+
+
+def test_a_reply_ends_where_the_context_does(base: BaseModel) -> None:
+    request = request_of(
+        base,
+        prompt_ids=[40] * (CONTEXT - 3),
+        max_new_tokens=50,
+    )
+    last = list(engine_of(base).stream(request))[-1]
+    assert (last.finish_reason, last.output_tokens) == ("length", 3)
+
+
+def test_a_request_during_training_is_refused_at_once(
+    base: BaseModel,
+) -> None:
+    with base.lock.training(1):
+        base.lock.training_progress = "step 12/200"
+        with pytest.raises(GenerationError, match=r"\(step 12/200\)"):
+            engine_of(base).submit(request_of(base))
+
+
+def test_a_request_that_waits_when_training_begins_is_refused(
+    base: BaseModel,
+) -> None:
+    listener = Listener()
+    with base.lock.generating(1):
+        engine_of(base).submit(request_of(base, deliver=listener))
+        base.lock.training_progress = "starting"
+        assert listener.ended.wait(5)
+    base.lock.training_progress = None
+    (failure,) = listener.deliveries
+    assert isinstance(failure, Failure)
+    assert "fine-tuning in progress" in failure.error.message
+
+
+# -- life -----------------------------------------------------------------
+
+
+def test_a_base_has_one_engine(base: BaseModel) -> None:
+    engines: list[GenerationEngine] = []
+    threads = [
+        threading.Thread(target=lambda: engines.append(engine_of(base)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(set(map(id, engines))) == 1
+
+
+@pytest.fixture(name="unheld")
+def fixture_unheld(tiny_folder: Path, tmp_path: Path) -> Iterator[Path]:
+    link = tmp_path / "unheld"
+    link.symlink_to(tiny_folder)
+    yield link
+
+
+def test_a_model_that_generated_and_nobody_holds_is_freed_with_its_worker(
+    unheld: Path,
+) -> None:
+    before = set(threading.enumerate())
+    base = load_base_model(request_for(unheld))
+    reply(base, QUESTION)
+    (worker,) = set(threading.enumerate()) - before
+    watched = weakref.ref(base.model)
+    del base
+    assert soon(lambda: gc.collect() >= 0 and watched() is None)
+    assert soon(lambda: not worker.is_alive())
+
+
+def soon(is_so: Callable[[], bool]) -> bool:
+    """Whether it becomes so; the worker may still be at its last lines."""
+    deadline = time.monotonic() + 5
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
