@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """The tiny models that the tests of the local model share."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 

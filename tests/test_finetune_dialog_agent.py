@@ -16,7 +16,6 @@ from tiny_agents import (
     wrapper,
 )
 
-import finetune_dialog_agent
 from finetune_dialog_agent import Finetune_DialogAgent, FinetuneDialogAgent
 from local_llm.errors import ConfigError, WeightsError
 from local_llm.reports import read_report
@@ -130,7 +129,7 @@ async def test_an_agent_is_made_fine_tuned_from_a_config(project):
 @pytest.mark.parametrize(
     ("in_config", "given", "expected"),
     [
-        (None, None, finetune_dialog_agent.DEFAULT_SYSTEM_PROMPT + "\n\n"),
+        (None, None, ""),
         ("Be brief.", None, "Be brief.\n\n"),
         ("Be brief.", "Be long.", "Be long.\n\n"),
         ("Be brief.", "", ""),

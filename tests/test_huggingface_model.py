@@ -407,3 +407,11 @@ async def test_a_fine_tuned_model_answers_in_the_stream_and_whole(with_run):
     whole = await respond(model, QUESTION)
     assert whole.content[0].text == streamed.content[0].text
     assert whole.content[0].text.strip() == model.local.reply(QUESTION).text
+
+
+def test_a_manual_start_neither_loads_nor_trains(project, monkeypatch):
+    monkeypatch.setattr(local_model_module, "load_base_model", None)
+    model = wrapper(project, tuned_entry(), initial_fine_tuning="manual")
+    with pytest.raises(WeightsError, match="no model is loaded"):
+        _ = model.local.base
+    assert not (project / "run").exists()
