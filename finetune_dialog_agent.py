@@ -17,6 +17,7 @@ from agentscope.agent import (
     ModelConfig,
     ReActConfig,
 )
+from agentscope.message import HintBlock
 from agentscope.middleware import MiddlewareBase
 from agentscope.model import ChatModelBase
 from agentscope.state import AgentState
@@ -170,6 +171,30 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             fine_tune_config,
             before,
         )
+
+    async def compress_context(
+        self,
+        context_config: ContextConfig | None = None,
+        instructions: HintBlock | None = None,
+    ) -> None:
+        """Compress as `Agent` does, but keep what is to be answered.
+
+        Without a summary, which these models do not give, `Agent` lets the
+        oldest messages go, and the last one with them if it is long: the
+        model would answer a question that it was not shown.
+
+        Args:
+            context_config (`ContextConfig | None`, optional):
+                The agent's own if empty.
+            instructions (`HintBlock | None`, optional):
+                What a summary is to heed.
+        """
+        last = self.state.context[-1:]
+        await super().compress_context(context_config, instructions)
+        kept = {msg.id for msg in self.state.context}
+        self.state.context += [
+            msg for msg in last if msg.role == "user" and msg.id not in kept
+        ]
 
     def _local_model(self) -> HuggingFaceWrapper:
         if isinstance(self.model, HuggingFaceWrapper):

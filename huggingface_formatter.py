@@ -67,7 +67,10 @@ class HuggingFaceChatFormatter(FormatterBase):
         if isinstance(block, ThinkingBlock):
             return ""  # a model's own thoughts are not shown to it again
         if isinstance(block, HintBlock):
-            return _hint_text(block)
+            parts = block.hint
+            if isinstance(parts, str):
+                return parts
+            return "\n".join(self._text_of(part) for part in parts)
         if isinstance(block, ToolCallBlock):
             return f"[call of {block.name}: {block.input}]"
         if isinstance(block, ToolResultBlock):
@@ -97,10 +100,3 @@ class HuggingFaceMultiAgentFormatter(HuggingFaceChatFormatter):
         if msg.name == self.agent_name or not text.strip():
             return Turn("assistant", text)
         return Turn("user", f"{msg.name}: {text}")
-
-
-def _hint_text(block: HintBlock) -> str:
-    if isinstance(block.hint, str):
-        return block.hint
-    texts = [part.text for part in block.hint if isinstance(part, TextBlock)]
-    return "\n".join(texts)

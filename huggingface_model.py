@@ -7,18 +7,24 @@ done by `local_llm`, which is loaded when a model is. Importing this module
 reads no environment and touches no GPU. Raises the errors of `local_llm`.
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Type
+from typing import TYPE_CHECKING, Any, Literal, Type, get_args
 
 from agentscope.credential import CredentialBase
+from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
 from agentscope.message import Msg
-from agentscope.model import ChatModelBase, ChatResponse
+from agentscope.model import (
+    ChatModelBase,
+    ChatResponse,
+    StructuredResponse,
+)
 from agentscope.tool import ToolChoice
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from huggingface_formatter import HuggingFaceChatFormatter
 from huggingface_replies import (
@@ -137,6 +143,8 @@ class HuggingFaceWrapper(ChatModelBase):
             `DatasetError`: The config's data cannot be trained on.
         """
         settings = _settings(model, config)
+        if context_size is not None:
+            settings = dataclasses.replace(settings, context_size=context_size)
         super().__init__(
             credential=credential or HuggingFaceCredential(),
             model=settings.config_name,
@@ -144,10 +152,8 @@ class HuggingFaceWrapper(ChatModelBase):
             stream=settings.stream if stream is None else stream,
             max_retries=max_retries,
             retry_delay=retry_delay,
-            context_size=context_size or settings.context_size or 0,
         )
         self.formatter = formatter or HuggingFaceChatFormatter()
-        self._wanted_context_size = context_size
         self._has_warned_of_tools = False
         self.local: LocalModel = self._make_local_model(
             settings,
@@ -212,9 +218,7 @@ class HuggingFaceWrapper(ChatModelBase):
             local_model_path,
             fine_tune_config,
         )
-        self.context_size = self._wanted_context_size or (
-            self.local.context_size
-        )
+        self.context_size = self.local.context_size
 
     def load_tokenizer(
         self,
@@ -329,6 +333,23 @@ class HuggingFaceWrapper(ChatModelBase):
         parts = reply_stream(self.local, turns, parameters)
         return parts if self.stream else await whole_reply(parts)
 
+    async def _call_api_with_structured_output(
+        self,
+        model_name: str,
+        messages: list[Msg],
+        structured_model: Type[BaseModel] | dict,
+        tool_choice: ToolChoice | None = None,
+        **kwargs: Any,
+    ) -> StructuredResponse:
+        """Refuse at once: replies are text, and asking would cost one.
+
+        Raises:
+            `StructuredOutputError`: Always.
+        """
+        raise StructuredOutputError(
+            f"{model_name} replies with text, not with structured output",
+        )
+
     async def _turns(self, messages: list[Msg]) -> list[Turn]:
         formatted = await self.formatter.format(messages)
         return [Turn(one["role"], one["content"]) for one in formatted]
@@ -359,6 +380,12 @@ class HuggingFaceWrapper(ChatModelBase):
 
     def _start(self, initial_fine_tuning: InitialFineTuning) -> None:
         """Check what is cheap, then load, then train."""
+        if initial_fine_tuning not in get_args(InitialFineTuning):
+            raise ConfigError(
+                "HuggingFaceWrapper",
+                [f"initial_fine_tuning is {initial_fine_tuning!r}"],
+                fix=f"use one of {', '.join(get_args(InitialFineTuning))}",
+            )
         if initial_fine_tuning == "manual":
             return
         wanted = self.local.settings.data_path is not None

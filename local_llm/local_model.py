@@ -50,6 +50,7 @@ class LocalModel:
         surroundings: Surroundings,
     ) -> None:
         self.settings = settings
+        self._configured = settings
         self.surroundings = surroundings
         self.report: RunReport | None = None
         self._base: BaseModel | None = None
@@ -95,7 +96,7 @@ class LocalModel:
         local_model_path: str | Path | None = None,
         fine_tune_config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Load a base model; the one of the settings if none is named.
+        """Load a base model; the config's own again if none is named.
 
         The folder of a finished run is loaded as an adapter on the base model
         of the settings. Where loading fails, the model loaded before goes on
@@ -106,16 +107,16 @@ class LocalModel:
             `ModelAccessError`: The hub refuses.
             `WeightsError`: What is there cannot be loaded.
         """
-        if local_model_path is not None:
-            folder = self.surroundings.path(local_model_path)
-            if (folder / adapters.ADAPTER_FILE).is_file():
-                self.load_adapter(folder)
-                return
         settings = self._settings_for(
             pretrained_model_name_or_path,
             local_model_path,
             fine_tune_config,
         )
+        if local_model_path is not None:
+            folder = self.surroundings.path(local_model_path)
+            if (folder / adapters.ADAPTER_FILE).is_file():
+                self.load_adapter(folder)
+                return
         base = load_base_model(
             load_request(settings, self.surroundings),
             self.surroundings.listener.on_status,
@@ -203,7 +204,7 @@ class LocalModel:
     def output_folder(self, output_dir: str | Path | None = None) -> Path:
         """Where the finished run stands or will stand."""
         wanted = output_dir or self.settings.output_dir
-        wanted = wanted or Path("runs") / self.settings.config_name
+        wanted = wanted or Path("runs") / Path(self.settings.config_name).name
         return self.surroundings.path(wanted)
 
     def use_finished_run(
@@ -367,11 +368,12 @@ class LocalModel:
             changes = {
                 "pretrained_model_name_or_path": pretrained,
                 "local_model_path": local_path and Path(local_path),
+                "revision": None,
             }
         if fine_tune_config is not None:
             chosen = self._fine_tune_settings(fine_tune_config)
             changes["fine_tune_config"] = chosen
-        return dataclasses.replace(self.settings, **changes)
+        return dataclasses.replace(self._configured, **changes)
 
     def _fine_tune_settings(
         self,

@@ -19,6 +19,7 @@ from . import atomic_files
 from .errors import CheckpointError
 
 REPORT_NAME = "report.json"
+_PICTURE_NAME = "loss.png"
 
 _LIBRARIES = (
     "agentscope",
@@ -138,9 +139,10 @@ def write_report(folder: Path, report: RunReport) -> None:
             What to write.
     """
     atomic_files.write_json(folder / REPORT_NAME, asdict(report))
-    atomic_files.write_text(folder / "report.md", _as_markdown(report))
     atomic_files.write_text(folder / "README.md", _model_card(report))
-    _draw_losses(folder / "loss.png", report)
+    picture = _draw_losses(folder, report)
+    text = _as_markdown(report, picture)
+    atomic_files.write_text(folder / "report.md", text)
 
 
 def read_report(folder: Path) -> RunReport:
@@ -196,7 +198,7 @@ def finished_run(folder: Path, key: str) -> RunReport | None:
     return report
 
 
-def _as_markdown(report: RunReport) -> str:
+def _as_markdown(report: RunReport, picture: str | None) -> str:
     lines = [
         f"# Fine-tuning {report.base['name']}",
         "",
@@ -208,8 +210,7 @@ def _as_markdown(report: RunReport) -> str:
         f"- peak memory: {report.peak_memory_bytes / 1e9:.2f} GB on "
         f"{report.base['device']}",
         "",
-        "![training loss](loss.png)",
-        "",
+        *([f"![training loss]({picture})", ""] if picture else []),
         "## Before and after",
         "",
     ]
@@ -249,12 +250,16 @@ def _model_card(report: RunReport) -> str:
     )
 
 
-def _draw_losses(path: Path, report: RunReport) -> None:
-    """Training loss over the steps, held-out loss before and after."""
+def _draw_losses(folder: Path, report: RunReport) -> str | None:
+    """Training loss over the steps, held-out loss before and after.
+
+    Returns:
+        `str | None`: The name of the picture, None without matplotlib.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return
+        return None
     figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
     axes = figure.subplots()
     steps = [point[0] for point in report.losses]
@@ -267,7 +272,8 @@ def _draw_losses(path: Path, report: RunReport) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    figure.savefig(folder / _PICTURE_NAME)
+    return _PICTURE_NAME
 
 
 def _loss(value: float | None) -> str:

@@ -35,10 +35,15 @@ def run_key(
         continued_from (`str | None`):
             The key of the run whose adapter is trained on.
     """
+    quantization = settings.bnb_config
+    if quantization is None:  # an empty one loads unquantized weights
+        quantization = base_model.DEFAULT_QUANTIZATION
     return reports.run_key(
         base=base.fingerprint,
-        quantization=settings.bnb_config or base_model.DEFAULT_QUANTIZATION,
+        quantization=quantization,
         data=data.fingerprint,
+        # Another tokenizer or template makes other rows of the same data.
+        first_row=base.chat_format.render(data.train[0].turns).ids,
         lora=settings.lora_config,
         training=settings.training_args,
         max_seq_length=settings.max_seq_length,
@@ -80,7 +85,7 @@ def build_report(
         },
         data=_describe_data(data, result),
         settings=asdict(settings),
-        losses=result.losses,
+        losses=[list(point) for point in result.losses],
         held_out_before=result.held_out_before,
         held_out_after=result.held_out_after,
         steps=result.steps,

@@ -1,12 +1,14 @@
 # -*- coding: utf-8 -*-
 """The tiny models that the tests of the local model share."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from fake_hub import fixture_hub  # noqa: F401
+from tiny_agents import write_rows
 from tiny_models import conversation, gemma, load_own, save_model
 
 from local_llm.base_model import BaseModel
@@ -46,3 +48,11 @@ def same_random_state() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def project(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A folder of its own with `model` and conversations in `data.json`."""
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    write_rows(tmp_path / "data.json")
+    return tmp_path

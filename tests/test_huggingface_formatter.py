@@ -1,0 +1,156 @@
+# -*- coding: utf-8 -*-
+"""Messages of AgentScope as the turns of a local model."""
+
+import pytest
+from agentscope.message import (
+    AssistantMsg,
+    Base64Source,
+    DataBlock,
+    HintBlock,
+    SystemMsg,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+    URLSource,
+    UserMsg,
+)
+
+from huggingface_formatter import (
+    HuggingFaceChatFormatter,
+    HuggingFaceMultiAgentFormatter,
+)
+from local_llm.errors import GenerationError
+
+pytestmark = pytest.mark.asyncio
+
+CALL = ToolCallBlock(id="1", name="weather", input='{"city": "Paris"}')
+RESULT = ToolResultBlock(id="1", name="weather", output="sunny")
+IMAGE = DataBlock(source=Base64Source(data="aGk=", media_type="image/png"))
+SOUND = DataBlock(
+    source=URLSource(url="https://example.com/a", media_type="audio/mp3"),
+)
+
+
+async def turns(*msgs, formatter=None) -> list[tuple[str, str]]:
+    """Role and text of each turn."""
+    formatted = await (formatter or HuggingFaceChatFormatter()).format(
+        list(msgs),
+    )
+    return [(one["role"], one["content"]) for one in formatted]
+
+
+async def test_a_conversation_keeps_its_roles_and_words():
+    assert await turns(
+        SystemMsg("system", "Be brief."),
+        UserMsg("user", "Hi"),
+        AssistantMsg("Alice", "Hello."),
+        UserMsg("user", "Bye"),
+    ) == [
+        ("system", "Be brief."),
+        ("user", "Hi"),
+        ("assistant", "Hello."),
+        ("user", "Bye"),
+    ]
+
+
+async def test_a_turn_is_a_role_and_a_content_and_nothing_else():
+    formatted = await HuggingFaceChatFormatter().format([UserMsg("u", "Hi")])
+    assert formatted == [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (TextBlock(text="Hello."), [("assistant", "Hello.")]),
+        (ThinkingBlock(thinking="hm"), []),
+        (HintBlock(hint="Go on."), [("user", "Go on.")]),
+        (
+            HintBlock(hint=[TextBlock(text="one"), TextBlock(text="two")]),
+            [("user", "one\ntwo")],
+        ),
+        (CALL, [("assistant", '[call of weather: {"city": "Paris"}]')]),
+        (RESULT, [("user", "[result of weather: sunny]")]),
+        (
+            ToolResultBlock(id="1", name="f", output=[TextBlock(text="a")]),
+            [("user", "[result of f: a]")],
+        ),
+    ],
+    ids=["text", "thinking", "hint", "hints", "call", "result", "results"],
+)
+async def test_each_kind_of_block_becomes_its_turn(block, expected):
+    assert await turns(AssistantMsg("Alice", [block])) == expected
+
+
+async def test_blocks_of_one_message_keep_their_order():
+    reply = AssistantMsg(
+        "Alice",
+        [
+            ThinkingBlock(thinking="I need the weather"),
+            TextBlock(text="One moment."),
+            CALL,
+            RESULT,
+            TextBlock(text="It is sunny."),
+        ],
+    )
+    assert await turns(reply) == [
+        ("assistant", "One moment."),
+        ("assistant", '[call of weather: {"city": "Paris"}]'),
+        ("user", "[result of weather: sunny]"),
+        ("assistant", "It is sunny."),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+async def test_empty_and_blank_messages_become_no_turn(text):
+    assert await turns(SystemMsg("s", text), UserMsg("user", text)) == []
+    assert await turns(UserMsg("user", [])) == []
+    assert await turns() == []
+
+
+@pytest.mark.parametrize(
+    ("msg", "media_type"),
+    [
+        (UserMsg("user", [IMAGE]), "image/png"),
+        (UserMsg("user", [TextBlock(text="Listen"), SOUND]), "audio/mp3"),
+        (AssistantMsg("Alice", [HintBlock(hint=[IMAGE])]), "image/png"),
+    ],
+    ids=["image", "sound", "image in a hint"],
+)
+async def test_what_is_not_text_is_refused_by_its_media_type(msg, media_type):
+    with pytest.raises(GenerationError, match=f"holds {media_type} data"):
+        await turns(msg)
+
+
+@pytest.mark.parametrize("wrong", ["text", [{"role": "user"}]])
+async def test_only_a_list_of_messages_is_taken(wrong):
+    with pytest.raises(TypeError):
+        await HuggingFaceChatFormatter().format(wrong)
+
+
+# -- several agents --------------------------------------------------------------
+
+ALICE = HuggingFaceMultiAgentFormatter(agent_name="Alice")
+
+
+async def test_what_another_agent_said_is_heard_as_a_user_with_its_name():
+    assert await turns(
+        UserMsg("user", "Who is there?"),
+        AssistantMsg("Bob", "I am."),
+        AssistantMsg("Alice", "So am I."),
+        formatter=ALICE,
+    ) == [
+        ("user", "Who is there?"),
+        ("user", "Bob: I am."),
+        ("assistant", "So am I."),
+    ]
+
+
+async def test_another_agent_that_says_nothing_leaves_no_name_behind():
+    blank = AssistantMsg("Bob", [ThinkingBlock(thinking="hm")])
+    assert await turns(blank, formatter=ALICE) == []
+
+
+async def test_hints_of_another_agent_carry_no_name():
+    hint = AssistantMsg("Bob", [HintBlock(hint="Go on.")])
+    assert await turns(hint, formatter=ALICE) == [("user", "Go on.")]

@@ -1,0 +1,345 @@
+# -*- coding: utf-8 -*-
+"""Replies of the chat model: streams, counts, limits, interruptions."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from agentscope.exception import StructuredOutputError
+from agentscope.message import AssistantMsg, SystemMsg, UserMsg
+from agentscope.model import FinishedReason
+from agentscope.tool import ToolChoice
+from pydantic import BaseModel
+from tiny_agents import (
+    answer,
+    asked,
+    entry,
+    messages_of,
+    respond,
+    text_of,
+    wrapper,
+)
+
+from huggingface_model import HuggingFaceWrapper
+from local_llm.errors import GenerationError
+
+pytestmark = pytest.mark.asyncio
+
+QUESTION = "What is the capital of France?"
+OTHER = "And of Spain?"
+TOOLS = [
+    {
+        "type": "function",
+        "function": {"name": "ring", "description": "", "parameters": {}},
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def model(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> HuggingFaceWrapper:
+    """A model that streams; nobody fine-tunes it."""
+    config = entry(local_model_path=str(tiny_folder), max_length=24)
+    return wrapper(tmp_path_factory.mktemp("place"), config)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> HuggingFaceWrapper:
+    """The same, with replies as a whole."""
+    config = entry(local_model_path=str(tiny_folder), max_length=24)
+    place = tmp_path_factory.mktemp("place")
+    return wrapper(place, config, stream=False)
+
+
+@contextmanager
+def forwards(
+    model: HuggingFaceWrapper,
+    pause_s: float = 0.0,
+) -> Iterator[list[int]]:
+    """How many tokens each forward got: a prompt, then one at a time."""
+    lengths: list[int] = []
+
+    def note(module: object, arguments: tuple, named: dict) -> None:
+        lengths.append(named["input_ids"].shape[1])
+        time.sleep(pause_s)
+
+    network = model.local.base.model
+    handle = network.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield lengths
+    finally:
+        handle.remove()
+
+
+async def until(lengths: list[int], count: int) -> None:
+    """Wait until there were that many forwards."""
+    async with asyncio.timeout(20):
+        while len(lengths) < count:
+            await asyncio.sleep(0.005)
+
+
+def wasted(lengths: list[int], since: int) -> int:
+    """Forwards of the old reply before the next prompt."""
+    after = lengths[since:]
+    return next(i for i, length in enumerate(after) if length > 1)
+
+
+# -- the reply -----------------------------------------------------------------------
+
+
+async def test_streamed_and_whole_replies_have_the_same_text(model, whole):
+    streamed = [chunk async for chunk in await model(asked(QUESTION))]
+    parts = "".join(text_of(chunk) for chunk in streamed[:-1])
+    reply = await whole(asked(QUESTION))
+    assert len(streamed) > 3
+    assert parts == text_of(streamed[-1]) == text_of(reply) != ""
+    assert [chunk.is_last for chunk in streamed] == [
+        *[False] * (len(streamed) - 1),
+        True,
+    ]
+    assert reply.is_last
+    assert reply.finished_reason == FinishedReason.COMPLETED
+
+
+async def test_a_stream_keeps_the_ids_of_response_and_text(model):
+    chunks = [chunk async for chunk in await model(asked(QUESTION))]
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert len({b.id for chunk in chunks for b in chunk.content}) == 1
+    other = await respond(model, QUESTION)
+    assert other.id != chunks[0].id
+
+
+@pytest.mark.parametrize("kind", ["model", "whole"])
+async def test_usage_is_exact(request, kind):
+    chosen = request.getfixturevalue(kind)
+    messages = [
+        SystemMsg("system", "Be brief."),
+        UserMsg("user", "Hi"),
+        AssistantMsg("Alice", "Hello."),
+        UserMsg("user", QUESTION),
+    ]
+    response = await chosen(messages, max_tokens=7)
+    if kind == "model":
+        response = [chunk async for chunk in response][-1]
+    turns = await chosen._turns(messages)
+    ids = chosen.local.base.chat_format.prompt_ids(turns)
+    assert response.usage.input_tokens == len(ids)
+    assert response.usage.output_tokens == 7
+    assert await chosen.count_tokens(messages) == len(ids)
+    assert await chosen.count_tokens(messages, TOOLS) == len(ids)
+
+
+async def test_parameters_limit_and_change_the_reply(model):
+    greedy = await answer(model, QUESTION)
+    assert await answer(model, QUESTION, max_tokens=3) != greedy
+    assert greedy.startswith(await answer(model, QUESTION, max_tokens=12))
+    drawn = await answer(model, QUESTION, temperature=1.5, seed=1)
+    assert drawn != greedy
+
+
+async def test_the_parameters_of_the_model_hold_for_every_reply(tiny_folder):
+    config = entry(local_model_path=str(tiny_folder))
+    parameters = HuggingFaceWrapper.Parameters(max_tokens=4, top_k=20, seed=3)
+    model = wrapper(tiny_folder, config, parameters=parameters)
+    response = await respond(model, QUESTION)
+    assert response.usage.output_tokens == 4
+    assert await answer(model, QUESTION) == text_of(response)
+    assert await answer(model, QUESTION, seed=4) != text_of(response)
+    assert model.parameters == parameters
+
+
+async def test_a_seed_makes_drawn_replies_repeatable(model):
+    drawn = [
+        await answer(model, QUESTION, temperature=1.5, seed=seed)
+        for seed in (1, 2, 1)
+    ]
+    assert drawn[0] == drawn[2] != drawn[1]
+    free = {await answer(model, QUESTION, temperature=2.0) for _ in range(3)}
+    assert len(free) == 3
+
+
+# -- what is refused -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["model", "whole"])
+async def test_a_prompt_that_does_not_fit_is_refused_with_both_numbers(
+    request,
+    kind,
+):
+    chosen = request.getfixturevalue(kind)
+    long = "word " * 300
+    tokens = await chosen.count_tokens(asked(long))
+    with pytest.raises(GenerationError) as caught:
+        await respond(chosen, long)
+    assert f"prompt has {tokens} tokens, the context only 512" in str(
+        caught.value
+    )
+
+
+async def test_an_explicit_context_limits_prompt_and_reply(tiny_folder):
+    config = entry(local_model_path=str(tiny_folder), max_length=200)
+    model = wrapper(tiny_folder, config, context_size=100)
+    response = await respond(model, QUESTION)
+    assert response.usage.input_tokens + response.usage.output_tokens <= 100
+    with pytest.raises(GenerationError, match="the context only 100"):
+        await respond(model, "word " * 60)
+
+
+async def test_an_unknown_argument_is_refused(model):
+    with pytest.raises(GenerationError, match="arguments: num_beams"):
+        await model(asked(QUESTION), num_beams=4)
+
+
+@pytest.mark.parametrize("mode", ["required", "ring"])
+async def test_a_tool_cannot_be_demanded(model, mode):
+    with pytest.raises(GenerationError, match="cannot be made to call"):
+        await model(
+            asked(QUESTION), tools=TOOLS, tool_choice=ToolChoice(mode=mode)
+        )
+
+
+async def test_tools_are_left_out_with_one_warning(tiny_folder):
+    model = wrapper(tiny_folder, entry(local_model_path=str(tiny_folder)))
+    plain = await answer(model, QUESTION)
+    with messages_of("huggingface_model") as logged:
+        for mode in ("auto", "none"):
+            choice = ToolChoice(mode=mode)
+            offered = {"tools": TOOLS, "tool_choice": choice}
+            assert await answer(model, QUESTION, **offered) == plain
+    assert logged == ["tiny does not call tools; they are left out"]
+
+
+class City(BaseModel):
+    """What a structured answer would look like."""
+
+    name: str
+
+
+@pytest.mark.parametrize("schema", [City, City.model_json_schema()])
+@pytest.mark.parametrize("kind", ["model", "whole"])
+async def test_structured_output_is_refused_without_generating(
+    request,
+    kind,
+    schema,
+):
+    chosen = request.getfixturevalue(kind)
+    with forwards(chosen) as lengths:
+        with pytest.raises(StructuredOutputError):
+            await chosen.generate_structured_output(asked(QUESTION), schema)
+    assert lengths == []
+
+
+# -- leaving ---------------------------------------------------------------------------
+
+
+async def test_leaving_a_stream_frees_the_worker_within_two_tokens(model):
+    expected = await answer(model, OTHER)
+    with forwards(model, pause_s=0.02) as lengths:
+        stream = await model(asked(QUESTION), max_tokens=400)
+        await anext(stream)
+        await stream.aclose()
+        since = len(lengths)
+        assert await answer(model, OTHER) == expected
+    assert wasted(lengths, since) <= 2
+
+
+async def test_a_cancelled_stream_keeps_what_was_said_and_frees_the_worker(
+    model,
+):
+    full = await answer(model, QUESTION, max_tokens=60)
+
+    async def consume() -> list:
+        stream = await model(asked(QUESTION), max_tokens=400)
+        return [chunk async for chunk in stream]
+
+    with forwards(model, pause_s=0.02) as lengths:
+        task = asyncio.create_task(consume())
+        await until(lengths, 12)
+        task.cancel()
+        since = len(lengths)
+        chunks = await task
+        await respond(model, OTHER, max_tokens=1)
+    assert chunks[-1].is_last
+    assert chunks[-1].finished_reason == FinishedReason.INTERRUPTED
+    said = "".join(text_of(chunk) for chunk in chunks[:-1])
+    assert text_of(chunks[-1]) == said != ""
+    assert full.startswith(said)
+    assert wasted(lengths, since) <= 2
+
+
+async def test_a_cancelled_whole_reply_is_interrupted_and_frees_the_worker(
+    whole,
+):
+    with forwards(whole, pause_s=0.02) as lengths:
+        task = asyncio.create_task(whole(asked(QUESTION), max_tokens=400))
+        await until(lengths, 5)
+        task.cancel()
+        since = len(lengths)
+        response = await task
+        await respond(whole, OTHER, max_tokens=1)
+    assert response.finished_reason == FinishedReason.INTERRUPTED
+    assert response.content == []
+    assert wasted(lengths, since) <= 2
+
+
+async def test_leaving_the_queue_costs_the_one_before_nothing(model):
+    expected = await answer(model, QUESTION)
+    with forwards(model, pause_s=0.01) as lengths:
+        first = asyncio.create_task(answer(model, QUESTION))
+        await until(lengths, 2)
+        second = asyncio.create_task(respond(model, OTHER))
+        await asyncio.sleep(0.02)
+        second.cancel()
+        interrupted = await second
+        assert await first == expected
+    assert interrupted.finished_reason == FinishedReason.INTERRUPTED
+    assert sum(length > 1 for length in lengths) == 1
+
+
+# -- together ----------------------------------------------------------------------------
+
+
+async def test_the_event_loop_goes_on_while_a_reply_is_generated(model):
+    ticks: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.005)
+
+    ticker = asyncio.create_task(tick())
+    with forwards(model, pause_s=0.02):
+        start = time.monotonic()
+        await respond(model, QUESTION)
+        end = time.monotonic()
+    ticker.cancel()
+    assert end - start > 0.4  # 24 tokens
+    gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    assert max(gaps) < (end - start) / 2
+    assert len(ticks) > 20
+
+
+async def test_replies_asked_for_at_once_are_those_asked_one_by_one(
+    model,
+    whole,
+):
+    jobs = [
+        (chosen, f"Question {number}?", arguments)
+        for number in range(4)
+        for chosen in (model, whole)
+        for arguments in ({}, {"temperature": 1.5, "seed": number})
+    ]
+    serial = [await answer(one, text, **more) for one, text, more in jobs]
+    together = await asyncio.gather(
+        *(answer(one, text, **more) for one, text, more in jobs),
+    )
+    assert together == serial
+    assert len(set(serial)) == 8  # of 4 questions, drawn and not

@@ -1,0 +1,178 @@
+# -*- coding: utf-8 -*-
+"""Parameters of replies, and a worker's pieces as responses."""
+
+import asyncio
+
+import pytest
+from agentscope.model import ChatResponse
+from pydantic import ValidationError
+from tiny_agents import local_model
+
+import huggingface_replies
+from huggingface_replies import (
+    ReplyParameters,
+    changed,
+    generation_settings,
+    reply_stream,
+    whole_reply,
+)
+from local_llm.chat_format import Turn
+from local_llm.errors import GenerationError
+from local_llm.local_model import LocalModel
+from local_llm.settings import GenerationSettings
+
+TURNS = [Turn("user", "What is the capital of France?")]
+
+
+@pytest.fixture
+def local(project) -> LocalModel:
+    """A loaded model."""
+    model = local_model(project)
+    model.load_model()
+    return model
+
+
+async def parts_of(local, **parameters) -> list[ChatResponse]:
+    """All responses of a stream."""
+    chosen = ReplyParameters(**parameters)
+    return [part async for part in reply_stream(local, TURNS, chosen)]
+
+
+def test_a_reply_alone_can_have_other_parameters():
+    before = ReplyParameters(max_tokens=5, seed=1)
+    after = changed(before, {"seed": 2, "top_k": 3})
+    assert after == ReplyParameters(max_tokens=5, seed=2, top_k=3)
+    assert before.seed == 1
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones():
+    with pytest.raises(GenerationError) as caught:
+        changed(ReplyParameters(), {"topp": 1, "num_beams": 4})
+    assert "unknown generation arguments: num_beams, topp" in str(caught.value)
+    assert "top_p" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_tokens", 0),
+        ("temperature", 0),
+        ("temperature", 2.5),
+        ("top_p", 1.5),
+        ("top_k", -1),
+        ("repetition_penalty", 0.5),
+        ("seed", -1),
+        ("seed", "x"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(GenerationError, match=f"{name} is {value!r}: "):
+        changed(ReplyParameters(), {name: value})
+    with pytest.raises(ValidationError):
+        ReplyParameters(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"max_tokens": 5}, {}),
+        ({"seed": 3}, {"seed": 3}),
+        ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
+        ({"top_k": 0}, {"do_sample": True, "top_k": 0}),
+        (
+            {"temperature": 0.5, "do_sample": False},
+            {"do_sample": False, "temperature": 0.5},
+        ),
+    ],
+)
+def test_parameters_go_before_the_config_and_may_switch_sampling_on(
+    given,
+    expected,
+):
+    default = GenerationSettings(repetition_penalty=1.15)
+    settings = generation_settings(ReplyParameters(**given), default)
+    wanted = {"repetition_penalty": 1.15, **expected}
+    assert settings == GenerationSettings(**wanted)
+
+
+@pytest.mark.asyncio
+async def test_the_responses_of_a_stream_belong_together(local):
+    parts = await parts_of(local)
+    assert len({part.id for part in parts}) == 1
+    blocks = [block for part in parts for block in part.content]
+    assert len(blocks) > 1
+    assert len({block.id for block in blocks}) == 1
+    assert not any(part.is_last for part in parts)
+    reasons = [part.metadata["finish_reason"] for part in parts]
+    assert reasons == [None] * (len(parts) - 1) + ["length"]
+
+
+@pytest.mark.asyncio
+async def test_usage_counts_prompt_and_reply_exactly(local):
+    parts = await parts_of(local, max_tokens=7)
+    counts = [part.usage.output_tokens for part in parts]
+    assert counts == sorted(counts) and counts[-1] == 7
+    prompt = local.base.chat_format.prompt_ids(TURNS)
+    assert {part.usage.input_tokens for part in parts} == {len(prompt)}
+    times = [part.usage.time for part in parts]
+    assert times == sorted(times) and times[0] > 0
+
+
+@pytest.mark.asyncio
+async def test_the_whole_reply_is_the_text_of_its_parts(local):
+    parts = await parts_of(local)
+    text = "".join(block.text for part in parts for block in part.content)
+    whole = await whole_reply(reply_stream(local, TURNS, ReplyParameters()))
+    (block,) = whole.content
+    assert block.text == text
+    assert whole.is_last
+    assert whole.metadata["finish_reason"] == "length"
+    assert whole.usage.output_tokens == parts[-1].usage.output_tokens
+
+
+@pytest.mark.asyncio
+async def test_a_failing_model_fails_the_stream_and_serves_the_next(
+    local,
+    monkeypatch,
+):
+    expected = len(await parts_of(local))
+
+    def fail(*arguments, **more):
+        raise RuntimeError("no kernel")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(local.base.model, "generate", fail)
+        with pytest.raises(GenerationError, match="RuntimeError: no kernel"):
+            await parts_of(local)
+    assert len(await parts_of(local)) == expected
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_stays_silent_is_not_waited_for_forever(
+    local,
+    monkeypatch,
+):
+    requests = []
+    monkeypatch.setattr(huggingface_replies, "_GRACE_S", -599.9)
+    monkeypatch.setattr(local, "submit", requests.append)
+    with pytest.raises(GenerationError, match="gave no answer"):
+        await parts_of(local)
+    assert requests[0].cancelled.is_set()
+
+
+def test_a_piece_that_comes_after_the_loop_is_closed_is_dropped(
+    local,
+    monkeypatch,
+):
+    requests = []
+    monkeypatch.setattr(local, "submit", requests.append)
+
+    async def leave() -> None:
+        stream = reply_stream(local, TURNS, ReplyParameters())
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+
+    asyncio.run(leave())
+    assert requests[0].deliver("a piece") is None
