@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Type, get_args
 
-from agentscope.credential import CredentialBase
 from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
 from agentscope.message import Msg
@@ -24,8 +23,9 @@ from agentscope.model import (
     StructuredResponse,
 )
 from agentscope.tool import ToolChoice
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel
 
+from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
 from huggingface_replies import (
     ReplyParameters,
@@ -39,9 +39,9 @@ from local_llm.settings import (
     ModelSettings,
     hub_token,
     load_settings,
-    parse_settings,
     project_folder,
 )
+from local_llm.settings_changes import settings_of
 
 if TYPE_CHECKING:
     from local_llm.local_model import LocalModel
@@ -57,28 +57,6 @@ InitialFineTuning = Literal["reuse", "retrain", "off", "manual"]
 """What to do with `data_path` when a model is made: fine-tune unless a run of
 the very same base, data and settings is there; fine-tune anyway; load alone;
 nothing, not even load, until `load_model` is called."""
-
-
-class HuggingFaceCredential(CredentialBase):
-    """The access to the Hugging Face hub; open models need none."""
-
-    model_config = ConfigDict(title="Hugging Face (local)")
-
-    type: Literal["huggingface_credential"] = "huggingface_credential"
-    """The credential type."""
-
-    token: SecretStr | None = Field(
-        default=None,
-        title="Access token",
-        description="For gated and private repositories. Left empty, HF_TOKEN "
-        "or HUGGINGFACE_TOKEN is taken from the environment or from .env.",
-    )
-    """The hub's token."""
-
-    @classmethod
-    def get_chat_model_class(cls) -> Type["HuggingFaceWrapper"]:
-        """Return the `HuggingFaceWrapper` class."""
-        return HuggingFaceWrapper
 
 
 class HuggingFaceWrapper(ChatModelBase):
@@ -142,7 +120,7 @@ class HuggingFaceWrapper(ChatModelBase):
             `WeightsError`: The model cannot be loaded.
             `DatasetError`: The config's data cannot be trained on.
         """
-        settings = _settings(model, config)
+        settings = settings_of(model, config)
         if context_size is not None:
             settings = dataclasses.replace(settings, context_size=context_size)
         super().__init__(
@@ -415,23 +393,3 @@ class HuggingFaceWrapper(ChatModelBase):
             log.warning(
                 "%s does not call tools; they are left out", self.model
             )
-
-
-def _settings(
-    model: str,
-    config: ModelSettings | Mapping[str, Any] | None,
-) -> ModelSettings:
-    if isinstance(config, ModelSettings):
-        return config
-    if config is not None:
-        return parse_settings(dict(config), "the config of the model")
-    if not model:
-        raise ConfigError(
-            "HuggingFaceWrapper",
-            ["neither `model` nor `config` is given"],
-            fix="name a model, or use HuggingFaceWrapper.from_config",
-        )
-    return ModelSettings(
-        config_name=model,
-        pretrained_model_name_or_path=model,
-    )

@@ -77,16 +77,12 @@ def make_base_model(shape: dict):
     import torch
     from transformers import AutoModelForCausalLM, GemmaConfig
 
-    from local_llm.base_model import (
-        DEFAULT_QUANTIZATION,
-        BaseModel,
-        LoadRequest,
-        load_base_model,
-    )
+    from local_llm.base_model import BaseModel, load_base_model
     from local_llm.chat_format import ChatFormat
     from local_llm.devices import choose_device, choose_dtype
     from local_llm.exact_weights import ExactWeights
     from local_llm.model_lock import ModelLock
+    from local_llm.model_sources import DEFAULT_QUANTIZATION, LoadRequest
 
     device = choose_device(None)
     dtype = choose_dtype(device, None)
@@ -118,6 +114,7 @@ def make_quantized(config, device: str, dtype, quantization: dict):
     import torch
     from bitsandbytes.nn import Linear4bit, Params4bit
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers.quantizers import AutoHfQuantizer
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
@@ -150,7 +147,9 @@ def make_quantized(config, device: str, dtype, quantization: dict):
     fill_the_rest(model, config, device, dtype)
     model.is_loaded_in_4bit = True
     model.is_quantized = True
-    model.config.quantization_config = BitsAndBytesConfig(**quantization)
+    record = BitsAndBytesConfig(**quantization)
+    model.config.quantization_config = record
+    model.hf_quantizer = AutoHfQuantizer.from_config(record)
     return model.eval()
 
 

@@ -14,34 +14,28 @@ import json
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
 
-from . import embedded_model, model_files
+from . import model_files
 from .chat_format import ChatFormat
 from .devices import choose_device, choose_dtype
 from .errors import LocalLLMError, WeightsError
 from .exact_weights import ExactWeights
-from .hub_access import HubRepository, explain_hub_error
+from .hub_access import explain_hub_error
 from .model_lock import ModelLock
+from .model_sources import LoadRequest, Progress, resolve
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
-
-DEFAULT_QUANTIZATION: dict[str, Any] = {
-    "load_in_4bit": True,
-    "bnb_4bit_quant_type": "nf4",
-    "bnb_4bit_use_double_quant": True,
-}
-"""NF4 with double quantization, Dettmers et al. 2023, arXiv 2305.14314."""
 
 _PLAIN_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -55,65 +49,6 @@ _PLAIN_TEMPLATE = (
 a reply ends with the end-of-sequence token that the model knows."""
 
 _FINGERPRINT_ROWS = 64
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class LoadRequest:
-    """What to load, and how.
-
-    Attributes:
-        source (`str`):
-            `embedded:<name>`, a hub id, a local folder or a `.gguf` file.
-        tokenizer (`str | None`):
-            A local folder to take the tokenizer from instead.
-        revision (`str | None`):
-            Branch, tag or commit of a hub repository.
-        quantization (`Mapping[str, Any] | None`):
-            Arguments of `BitsAndBytesConfig`; None for the default, 4-bit.
-        device (`str | None`):
-            `cpu`, `cuda`, `cuda:<n>`, `mps`; None to choose.
-        cache (`Path`):
-            Where converted models are kept.
-        token (`str | None`):
-            For gated repositories; never logged.
-    """
-
-    source: str
-    cache: Path
-    tokenizer: str | None = None
-    revision: str | None = None
-    quantization: Mapping[str, Any] | None = None
-    device: str | None = None
-    token: str | None = field(default=None, repr=False)
-
-    def key(self) -> str:
-        """Equal for requests that give the same weights on one device."""
-        parts = [
-            self.source,
-            self.tokenizer,
-            self.revision,
-            self.quantization_arguments(),
-            choose_device(self.device),
-        ]
-        return json.dumps(parts, sort_keys=True, default=str)
-
-    @property
-    def repository(self) -> HubRepository:
-        """The source as a repository of the hub."""
-        return HubRepository(
-            "model",
-            self.source,
-            token=self.token,
-            revision=self.revision,
-        )
-
-    def quantization_arguments(self) -> dict[str, Any]:
-        """The arguments of `BitsAndBytesConfig` that are used."""
-        if self.quantization is None:
-            return dict(DEFAULT_QUANTIZATION)
-        return dict(self.quantization)
 
 
 @dataclass(eq=False)
@@ -198,7 +133,7 @@ def load_tokenizer(
     progress: Progress = lambda text: None,
 ) -> "PreTrainedTokenizerBase":
     """Load a tokenizer alone, with a chat template and a padding token."""
-    folder = _resolve(request, progress)
+    folder = resolve(request, progress)
     return _load_tokenizer(request, folder)
 
 
@@ -217,7 +152,7 @@ def use_tokenizer(
 
 
 def _load(request: LoadRequest, progress: Progress) -> BaseModel:
-    folder = _resolve(request, progress)
+    folder = resolve(request, progress)
     tokenizer = _load_tokenizer(request, folder)
     chat_format = ChatFormat(tokenizer)
     progress("loading the weights")
@@ -234,33 +169,6 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
         lock=ModelLock(),
         weights=ExactWeights(model),
     )
-
-
-def _resolve(request: LoadRequest, progress: Progress) -> str:
-    """Turn a source into a hub id or a checked local folder."""
-    source = request.source
-    if source.startswith(embedded_model.EMBEDDED_PREFIX):
-        _check_embedded_name(source)
-        folder = embedded_model.embedded_folder(request.cache, progress)
-        return str(folder)
-    if not model_files.is_local(source):
-        model_files.check_hub_repository(request.repository)
-        return source
-    path = Path(source).expanduser()
-    if path.suffix == ".gguf" and path.is_file():
-        return str(embedded_model.gguf_folder(path, request.cache, progress))
-    model_files.check_folder(path)
-    return str(path)
-
-
-def _check_embedded_name(source: str) -> None:
-    name = source.removeprefix(embedded_model.EMBEDDED_PREFIX)
-    if name != embedded_model.EMBEDDED_NAME:
-        raise WeightsError(
-            f"there is no embedded model {name!r}",
-            fix=f"write {embedded_model.EMBEDDED_PREFIX}"
-            f"{embedded_model.EMBEDDED_NAME}",
-        )
 
 
 def _load_tokenizer(

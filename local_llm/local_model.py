@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ from .base_model import BaseModel, load_base_model
 from .chat_datasets import ChatData, load_chat_data
 from .chat_format import Turn
 from .errors import ConfigError, GenerationError, WeightsError
-from .generation import Delivery, Piece, Request, Sampling, engine_of
+from .generation import Delivery, Request, Sampling, engine_of
 from .reports import Reply, RunReport
 from .settings import (
     FineTuneSettings,
     GenerationSettings,
     ModelSettings,
-    parse_fine_tune_config,
 )
+from .settings_changes import with_fine_tuning, with_model
 from .surroundings import Listener, Surroundings, load_request
 from .training import TrainingResult, train
 
@@ -64,10 +64,7 @@ class LocalModel:
             `WeightsError`: Nothing was loaded yet.
         """
         if self._base is None:
-            raise WeightsError(
-                "no model is loaded",
-                fix="call load_model first",
-            )
+            raise WeightsError("no model is loaded", fix="call load_model")
         return self._base
 
     @property
@@ -107,11 +104,13 @@ class LocalModel:
             `ModelAccessError`: The hub refuses.
             `WeightsError`: What is there cannot be loaded.
         """
-        settings = self._settings_for(
+        settings = with_model(
+            self._configured,
             pretrained_model_name_or_path,
             local_model_path,
-            fine_tune_config,
         )
+        if fine_tune_config is not None:
+            settings = with_fine_tuning(settings, fine_tune_config)
         if local_model_path is not None:
             folder = self.surroundings.path(local_model_path)
             if (folder / adapters.ADAPTER_FILE).is_file():
@@ -163,7 +162,11 @@ class LocalModel:
         if pretrained_model_name_or_path or local_tokenizer_path:
             path = local_tokenizer_path and Path(local_tokenizer_path)
             settings = dataclasses.replace(
-                self._settings_for(pretrained_model_name_or_path, None, None),
+                with_model(
+                    self._configured,
+                    pretrained_model_name_or_path,
+                    None,
+                ),
                 local_tokenizer_path=path,
             )
         request = load_request(settings, self.surroundings)
@@ -185,11 +188,9 @@ class LocalModel:
         """
         data_path = data_path or self.settings.data_path
         if data_path is None:
-            raise ConfigError(
-                self.settings.config_name,
-                ["data_path is missing"],
-                fix="name a dataset of the hub, a file or a folder",
-            )
+            where, problem = self.settings.config_name, "data_path is missing"
+            fix = "name a dataset of the hub, a file or a folder"
+            raise ConfigError(where, [problem], fix=fix)
         chosen = self._fine_tune_settings(fine_tune_config)
         return load_chat_data(
             data_path,
@@ -317,17 +318,14 @@ class LocalModel:
                 f"{self.context_size}",
                 fix="shorten the conversation or the system prompt",
             )
-        chosen = generation or self.settings.generation
-        sampling = asdict(chosen)
+        sampling = asdict(generation or self.settings.generation)
         timeout_s = sampling.pop("request_timeout_s")
         room = self.context_size - len(prompt_ids)
+        wanted = max_new_tokens or self.settings.max_length
         return Request(
             prompt_ids=prompt_ids,
             deliver=deliver,
-            max_new_tokens=min(
-                max_new_tokens or self.settings.max_length,
-                room,
-            ),
+            max_new_tokens=min(room, wanted),
             sampling=Sampling(**sampling),
             adapter=self._adapter,
             timeout_s=timeout_s,
@@ -337,55 +335,17 @@ class LocalModel:
         """Queue a request for the worker of this model."""
         engine_of(self.base).submit(request)
 
-    def stream(self, turns: Sequence[Turn]) -> Iterator[Piece]:
-        """The reply to these turns, as it comes."""
-        request = self.request(turns, deliver=lambda piece: None)
-        yield from engine_of(self.base).stream(request)
-
     def reply(self, prompt: str) -> Reply:
         """The whole reply to one prompt, with its figures."""
         return self._reply(prompt, self._adapter)
 
     # -- steps -------------------------------------------------------------
 
-    def _settings_for(
-        self,
-        pretrained: str | None,
-        local_path: str | Path | None,
-        fine_tune_config: Mapping[str, Any] | None,
-    ) -> ModelSettings:
-        if pretrained and local_path:
-            raise ConfigError(
-                "load_model",
-                [
-                    "pretrained_model_name_or_path and local_model_path are "
-                    "both given",
-                ],
-                fix="give one of them",
-            )
-        changes: dict[str, Any] = {}
-        if pretrained or local_path:
-            changes = {
-                "pretrained_model_name_or_path": pretrained,
-                "local_model_path": local_path and Path(local_path),
-                "revision": None,
-            }
-        if fine_tune_config is not None:
-            chosen = self._fine_tune_settings(fine_tune_config)
-            changes["fine_tune_config"] = chosen
-        return dataclasses.replace(self._configured, **changes)
-
     def _fine_tune_settings(
         self,
         changes: Mapping[str, Any] | None,
     ) -> FineTuneSettings:
-        """The settings, with the keys of a mapping in place of theirs."""
-        current = self.settings.fine_tune_config or FineTuneSettings()
-        if changes is None:
-            return current
-        given = parse_fine_tune_config(dict(changes), "fine_tune_config")
-        named = {key: getattr(given, key) for key in changes}
-        return dataclasses.replace(current, **named)
+        return with_fine_tuning(self.settings, changes).fine_tune_config
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
         start = self.report if chosen.continue_lora_finetuning else None

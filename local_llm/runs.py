@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from . import adapters, atomic_files, base_model, reports
+from . import adapters, atomic_files, reports
 from .base_model import BaseModel
 from .chat_datasets import ChatData
+from .model_sources import DEFAULT_QUANTIZATION
 from .reports import Demonstration, Reply, RunReport
 from .settings import FineTuneSettings
 from .training import TrainingResult
@@ -37,7 +38,7 @@ def run_key(
     """
     quantization = settings.bnb_config
     if quantization is None:  # an empty one loads unquantized weights
-        quantization = base_model.DEFAULT_QUANTIZATION
+        quantization = DEFAULT_QUANTIZATION
     return reports.run_key(
         base=base.fingerprint,
         quantization=quantization,

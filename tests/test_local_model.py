@@ -512,10 +512,3 @@ def test_a_reply_ends_where_the_context_does(project):
     turns = [Turn("user", "What is the capital of France?")]
     request = model.request(turns, lambda delivery: None)
     assert request.max_new_tokens == 48 - len(request.prompt_ids) < 40
-
-
-def test_a_reply_is_the_pieces_of_its_stream(project):
-    model = loaded(project)
-    pieces = list(model.stream([Turn("user", QUESTION)]))
-    assert "".join(piece.text for piece in pieces).strip() == said(model)
-    assert pieces[-1].finish_reason in ("stop", "length")

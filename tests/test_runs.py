@@ -12,9 +12,10 @@ from tiny_models import conversation, make_tokenizer
 
 from local_llm import atomic_files, runs
 from local_llm.adapters import add_adapter, load_adapter
-from local_llm.base_model import DEFAULT_QUANTIZATION, use_tokenizer
+from local_llm.base_model import use_tokenizer
 from local_llm.chat_datasets import ChatData, Drop
 from local_llm.errors import CheckpointError
+from local_llm.model_sources import DEFAULT_QUANTIZATION
 from local_llm.reports import Reply
 from local_llm.settings import FineTuneSettings
 from local_llm.training import TrainingResult

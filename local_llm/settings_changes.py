@@ -1,0 +1,96 @@
+# -*- coding: utf-8 -*-
+"""Settings with what a caller names in place of what a config file says.
+
+Raises ConfigError.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+from .settings import (
+    FineTuneSettings,
+    ModelSettings,
+    parse_fine_tune_config,
+    parse_settings,
+)
+
+
+def settings_of(
+    model: str,
+    config: ModelSettings | Mapping[str, Any] | None,
+) -> ModelSettings:
+    """The settings that a caller means by a model's name or by a config.
+
+    Args:
+        model (`str`):
+            A hub id or `embedded:<name>`; used without a config.
+        config (`ModelSettings | Mapping[str, Any] | None`):
+            Settings, or an entry as the config file has it.
+
+    Raises:
+        `ConfigError`: Neither is given, or the entry has problems.
+    """
+    if isinstance(config, ModelSettings):
+        return config
+    if config is not None:
+        return parse_settings(dict(config), "the config of the model")
+    if not model:
+        raise ConfigError(
+            "HuggingFaceWrapper",
+            ["neither `model` nor `config` is given"],
+            fix="name a model, or use HuggingFaceWrapper.from_config",
+        )
+    return ModelSettings(
+        config_name=model,
+        pretrained_model_name_or_path=model,
+    )
+
+
+def with_model(
+    settings: ModelSettings,
+    pretrained_model_name_or_path: str | None,
+    local_model_path: str | Path | None,
+) -> ModelSettings:
+    """Settings with another model; without one named, as they are.
+
+    Raises:
+        `ConfigError`: Two models are named.
+    """
+    if pretrained_model_name_or_path and local_model_path:
+        raise ConfigError(
+            "load_model",
+            [
+                "pretrained_model_name_or_path and local_model_path are both "
+                "given",
+            ],
+            fix="give one of them",
+        )
+    if not pretrained_model_name_or_path and not local_model_path:
+        return settings
+    return dataclasses.replace(
+        settings,
+        pretrained_model_name_or_path=pretrained_model_name_or_path,
+        local_model_path=local_model_path and Path(local_model_path),
+        revision=None,
+    )
+
+
+def with_fine_tuning(
+    settings: ModelSettings,
+    changes: Mapping[str, Any] | None,
+) -> ModelSettings:
+    """Settings with some keys of `fine_tune_config` replaced; afterwards
+    there is one, if only of defaults.
+
+    Raises:
+        `ConfigError`: A key does not exist or has a wrong value.
+    """
+    current = settings.fine_tune_config or FineTuneSettings()
+    if changes:
+        given = parse_fine_tune_config(dict(changes), "fine_tune_config")
+        named = {key: getattr(given, key) for key in changes}
+        current = dataclasses.replace(current, **named)
+    return dataclasses.replace(settings, fine_tune_config=current)
