@@ -170,7 +170,10 @@ def fill_the_rest(model, config, device: str, dtype) -> None:
                 setattr(module, name, filled)
     rotary = type(model.model.rotary_emb)
     model.model.rotary_emb = rotary(config).to(device)
+    scale = torch.tensor(config.hidden_size**0.5, device=device)
+    model.model.embed_tokens.embed_scale = scale
     model.tie_weights()
+    assert not any(buffer.is_meta for buffer in model.buffers())
 
 
 def make_tokenizer(vocabulary: int):

@@ -349,8 +349,7 @@ class LocalModel:
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
         start = self.report if chosen.continue_lora_finetuning else None
-        key = start and start.key
-        return runs.run_key(self.base, data, chosen, key)
+        return runs.run_key(self.base, data, chosen, start and start.key)
 
     def _adapter_to_train(self, chosen: FineTuneSettings) -> str:
         """A copy of the adapter in use, or a fresh one, as the settings say.
