@@ -7,11 +7,12 @@ lacks something, 130 and 143 after a signal, 1 for a bug.
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,12 +24,14 @@ from local_llm.settings import (
     load_settings,
     project_folder,
 )
-from screen import Screen
+from screen import Screen, printable
 
 if TYPE_CHECKING:
+    from agentscope.event import AgentEvent
+
     from huggingface_model import HuggingFaceWrapper
     from local_llm.reports import Reply
-    from msghub import MsgHub
+    from msghub import Inputs, MsgHub
 
 PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
@@ -244,11 +247,34 @@ async def talk(hub: "MsgHub", screen: Screen) -> None:
     async with hub:
         while True:
             try:
-                await launch_console(hub)
+                await launch_console(_Shown(hub))
                 return
             except LocalLLMError as error:
                 # The conversation is still there, so it goes on.
                 screen.error(error)
+
+
+class _Shown:
+    """A hub whose words hold nothing that a terminal would obey."""
+
+    def __init__(self, hub: "MsgHub") -> None:
+        self._hub = hub
+
+    async def reply_stream(
+        self,
+        inputs: "Inputs" = None,
+    ) -> AsyncGenerator["AgentEvent", None]:
+        """The events of the hub, their text fit to be shown."""
+        from agentscope.event import TextBlockDeltaEvent
+
+        async with contextlib.aclosing(
+            self._hub.reply_stream(inputs)
+        ) as events:
+            async for event in events:
+                if isinstance(event, TextBlockDeltaEvent):
+                    text = {"delta": printable(event.delta)}
+                    event = event.model_copy(update=text)
+                yield event
 
 
 def _default_config() -> tuple[str, str]:
