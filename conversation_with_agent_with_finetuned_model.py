@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -121,8 +122,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.fine_tune and settings.data_path:
         fine_tune(model, before, arguments.retrain, screen)
     if not arguments.no_chat:
-        hub = make_hub(model, arguments.agents)
-        asyncio.run(talk(hub, screen))
+        chat(make_hub(model, arguments.agents), screen)
 
 
 def choose_settings(
@@ -239,6 +239,18 @@ def make_hub(model: "HuggingFaceWrapper", agents: int) -> "MsgHub":
     )
 
 
+def chat(hub: "MsgHub", screen: Screen) -> None:
+    """Talk, and end at once at a signal that comes between two replies."""
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(talk(hub, screen))
+        except (KeyboardInterrupt, SystemExit) as end:
+            # A thread reads the terminal. Nothing can wake it, and Python
+            # would wait for its next line before it ends.
+            screen.say("")
+            os._exit(_exit_code(end))
+
+
 async def talk(hub: "MsgHub", screen: Screen) -> None:
     """Talk until the user leaves or the input ends."""
     from agentscope.console import launch_console
@@ -313,6 +325,12 @@ def _hide_bars_of_libraries() -> None:
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+
+
+def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:
+    if isinstance(signalled, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return int(signalled.code or 0)
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
