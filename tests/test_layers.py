@@ -247,6 +247,33 @@ def test_nothing_waits_without_a_limit(path: Path) -> None:
     assert endless == []
 
 
+@pytest.mark.parametrize(
+    ("code", "is_endless"),
+    [
+        ("queue.get()", True),
+        ("queue.get(timeout=None)", True),
+        ("queue.get(timeout=5)", False),
+        ("values.get(key)", False),
+        ("thread.join()", True),
+        ("', '.join(names)", False),
+        ("event.wait()", True),
+        ("event.wait(5)", False),
+        ("future.result()", True),
+        ("lock.acquire()", True),
+        ("lock.acquire(True)", True),
+        ("lock.acquire(timeout=5)", False),
+        ("lock.acquire(blocking=False)", False),
+    ],
+)
+def test_a_wait_without_a_limit_is_recognised(
+    code: str,
+    is_endless: bool,
+) -> None:
+    call = ast.parse(code, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert _may_wait_for_ever(call) == is_endless
+
+
 @every_module
 def test_everything_is_caught_in_the_documented_places_alone(
     module: str,
