@@ -58,7 +58,7 @@ def test_ctrl_c_ends_a_reply_and_at_the_prompt_the_program(
     process.stdin.flush()
     until(process, " assistant ")
     process.send_signal(signal.SIGINT)
-    until(process, "user> ")
+    assert "interrupted" in until(process, "user> ").lower()
     process.send_signal(signal.SIGINT)
     # Its input is still open: nobody presses Enter for it to end.
     process.wait(timeout=10)
