@@ -7,11 +7,13 @@ lacks something, 130 and 143 after a signal, 1 for a bug.
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,12 +25,14 @@ from local_llm.settings import (
     load_settings,
     project_folder,
 )
-from screen import Screen
+from screen import Screen, printable
 
 if TYPE_CHECKING:
+    from agentscope.event import AgentEvent
+
     from huggingface_model import HuggingFaceWrapper
     from local_llm.reports import Reply
-    from msghub import MsgHub
+    from msghub import Inputs, MsgHub
 
 PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
@@ -118,8 +122,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.fine_tune and settings.data_path:
         fine_tune(model, before, arguments.retrain, screen)
     if not arguments.no_chat:
-        hub = make_hub(model, arguments.agents)
-        asyncio.run(talk(hub, screen))
+        chat(make_hub(model, arguments.agents), screen)
 
 
 def choose_settings(
@@ -236,6 +239,18 @@ def make_hub(model: "HuggingFaceWrapper", agents: int) -> "MsgHub":
     )
 
 
+def chat(hub: "MsgHub", screen: Screen) -> None:
+    """Talk, and end at once at a signal that comes between two replies."""
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(talk(hub, screen))
+        except (KeyboardInterrupt, SystemExit) as end:
+            # A thread reads the terminal. Nothing can wake it, and Python
+            # would wait for its next line before it ends.
+            screen.say("")
+            os._exit(_exit_code(end))
+
+
 async def talk(hub: "MsgHub", screen: Screen) -> None:
     """Talk until the user leaves or the input ends."""
     from agentscope.console import launch_console
@@ -244,11 +259,34 @@ async def talk(hub: "MsgHub", screen: Screen) -> None:
     async with hub:
         while True:
             try:
-                await launch_console(hub)
+                await launch_console(_Shown(hub))
                 return
             except LocalLLMError as error:
                 # The conversation is still there, so it goes on.
                 screen.error(error)
+
+
+class _Shown:
+    """A hub whose words hold nothing that a terminal would obey."""
+
+    def __init__(self, hub: "MsgHub") -> None:
+        self._hub = hub
+
+    async def reply_stream(
+        self,
+        inputs: "Inputs" = None,
+    ) -> AsyncGenerator["AgentEvent", None]:
+        """The events of the hub, their text fit to be shown."""
+        from agentscope.event import TextBlockDeltaEvent
+
+        async with contextlib.aclosing(
+            self._hub.reply_stream(inputs)
+        ) as events:
+            async for event in events:
+                if isinstance(event, TextBlockDeltaEvent):
+                    text = {"delta": printable(event.delta)}
+                    event = event.model_copy(update=text)
+                yield event
 
 
 def _default_config() -> tuple[str, str]:
@@ -287,6 +325,12 @@ def _hide_bars_of_libraries() -> None:
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+
+
+def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:
+    if isinstance(signalled, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return int(signalled.code or 0)
 
 
 def _terminated(number: int, frame: object) -> NoReturn:

@@ -5,12 +5,13 @@ Writes to the terminal, or plain lines where there is none. Knows no models.
 """
 
 import contextlib
+import math
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from local_llm.errors import LocalLLMError
 
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 
 _LINES_WITHOUT_TERMINAL = 10
 """How many lines of training progress a log gets."""
+
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but the tab and the line break."""
+
+
+def printable(text: str) -> str:
+    """A text without the characters that a terminal obeys, not shows."""
+    return _OBEYED.sub("", text)
 
 
 class Screen:
@@ -47,16 +57,17 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Show a line."""
-        self.console.print(escape(text))
+        self.console.print(_verbatim(text), soft_wrap=True)
 
     def title(self, text: str) -> None:
         """Begin a part of the output."""
         self.console.print()
-        self.console.rule(escape(text), align="left", style="dim")
+        self.console.rule(_verbatim(text), align="left", style="dim")
 
     def error(self, error: LocalLLMError) -> None:
         """Show what went wrong and what to do."""
-        self.console.print(f"error: {error}", style="red", markup=False)
+        text = _verbatim(f"error: {error}", style="red")
+        self.console.print(text, soft_wrap=True)
 
     @contextlib.contextmanager
     def loading(self) -> Iterator["Listener"]:
@@ -70,7 +81,10 @@ class Screen:
             with self._bar() as bar:
                 task = bar.add_task("loading", total=None)
                 yield Listener(
-                    on_status=lambda text: bar.update(task, description=text),
+                    on_status=lambda text: bar.update(
+                        task,
+                        description=printable(text),
+                    ),
                 )
         self.say(f"loaded in {time.monotonic() - start:.0f} s")
 
@@ -112,7 +126,7 @@ class Screen:
         table.add_column("after", ratio=3)
         for prompt, reply in before.items():
             table.add_row(
-                escape(prompt),
+                _verbatim(prompt),
                 _with_ending(reply),
                 _with_ending(after[prompt]),
             )
@@ -121,10 +135,11 @@ class Screen:
     def report(self, report: "RunReport") -> None:
         """Show the figures of a finished run."""
         if report.held_out_before is not None:
-            fall = 1 - report.held_out_after / report.held_out_before
+            change = report.held_out_after / report.held_out_before - 1
             self.say(
                 f"held-out loss {report.held_out_before:.2f} before, "
-                f"{report.held_out_after:.2f} after ({fall:.0%} lower)",
+                f"{report.held_out_after:.2f} after ({abs(change):.0%} "
+                f"{'higher' if change > 0 else 'lower'})",
             )
         self.say(
             f"{report.steps} steps, {report.tokens:,} tokens, "
@@ -136,22 +151,22 @@ class Screen:
         """Show what the doctor found."""
         table = Table(show_header=False, box=None)
         for finding in findings:
-            table.add_row(escape(finding.name), escape(finding.found))
+            table.add_row(_verbatim(finding.name), _verbatim(finding.found))
         self.console.print(table)
 
     def _quote(self, prompt: str, reply: "Reply") -> None:
-        self.console.print(f"[bold]{escape(prompt)}[/bold]")
+        self.console.print(_verbatim(prompt, style="bold"))
         self.console.print(_with_ending(reply))
 
     def _say_step(self, step: "Step") -> None:
-        every = max(1, step.total // _LINES_WITHOUT_TERMINAL)
+        every = max(1, math.ceil(step.total / _LINES_WITHOUT_TERMINAL))
         if step.number % every == 0 or step.number == step.total:
             self.say(f"step {step.number}/{step.total}, {_describe(step)}")
 
     def _bar(self) -> Progress:
         return Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             console=self.console,
@@ -160,7 +175,7 @@ class Screen:
 
     def _step_bar(self) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -173,9 +188,14 @@ def _describe(step: "Step") -> str:
     return "training" if step.loss is None else f"loss {step.loss:.3f}"
 
 
-def _with_ending(reply: "Reply") -> str:
-    """A reply as rich text; one that was cut off shows it."""
-    text = escape(reply.text)
-    if reply.finish_reason == "stop":
-        return text
-    return f"{text} [dim]... (cut off at {reply.tokens} tokens)[/dim]"
+def _verbatim(text: str, style: str = "") -> Text:
+    """A text as it is: no markup, no emoji codes, no control characters."""
+    return Text(printable(text), style)
+
+
+def _with_ending(reply: "Reply") -> Text:
+    """A reply; one that was cut off shows it."""
+    text = _verbatim(reply.text)
+    if reply.finish_reason != "stop":
+        text.append(f" ... (cut off at {reply.tokens} tokens)", "dim")
+    return text

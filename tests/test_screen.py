@@ -1,0 +1,269 @@
+# -*- coding: utf-8 -*-
+"""What a model or an error says is shown as it is and obeyed by nobody."""
+
+import re
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from local_llm.doctor import Finding
+from local_llm.errors import ConfigError, WeightsError
+from local_llm.reports import Reply, RunReport
+from local_llm.training import Step
+from screen import Screen, printable
+
+MARKUP = "[bold]not bold[/bold] [/] [red] :smile: \\[x] end\\"
+CONTROLS = "".join(map(chr, [*range(32), 127, *range(128, 160)]))
+EVIL = "a\x1b[2Jb\x1b]0;title\x07c\rd\x08e\x9b31mf"
+HARMLESS = "a[2Jb]0;titlecde31mf"
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def screen(is_terminal: bool = False, width: int = 80) -> Screen:
+    """A screen that writes into a string."""
+    console = Console(
+        file=StringIO(),
+        force_terminal=is_terminal,
+        width=width,
+        highlight=False,
+        legacy_windows=False,
+        _environ={"TERM": "xterm-256color"},
+    )
+    return Screen(console)
+
+
+def output(one: Screen) -> str:
+    """What reached the terminal, raw."""
+    assert isinstance(one.console.file, StringIO)
+    return one.console.file.getvalue()
+
+
+def words(text: str) -> str:
+    """The words of an output, without colours, borders and line breaks."""
+    return " ".join(re.sub(r"[│┃╇┳━─]", " ", ANSI.sub("", text)).split())
+
+
+def reply(text: str, finish_reason: str = "stop") -> Reply:
+    return Reply(text, finish_reason, tokens=7, seconds=0.5)
+
+
+def report(before: float | None = 4.0, after: float | None = 3.0) -> RunReport:
+    return RunReport(
+        key="k",
+        base={},
+        data={},
+        settings={},
+        losses=[],
+        held_out_before=before,
+        held_out_after=after,
+        steps=3,
+        tokens=12345,
+        seconds=2.0,
+        tokens_per_second=170.0,
+        peak_memory_bytes=1_500_000_000,
+    )
+
+
+def shows(text: str) -> list[Callable[[Screen], None]]:
+    """Every way in which a text reaches the terminal."""
+    return [
+        lambda one: one.say(text),
+        lambda one: one.title(text),
+        lambda one: one.error(WeightsError(text, fix="f")),
+        lambda one: one.error(ConfigError("file", [text])),
+        lambda one: one.replies({"prompt": reply(text)}),
+        lambda one: one.replies({text: reply("r")}),
+        lambda one: one.compare({text: reply("b")}, {text: reply("a")}),
+        lambda one: one.compare({"p": reply(text)}, {"p": reply("a")}),
+        lambda one: one.compare({"p": reply("b")}, {"p": reply(text)}),
+        lambda one: one.findings([Finding("device", text)]),
+        lambda one: one.findings([Finding(text, "found")]),
+    ]
+
+
+# -- texts are shown as they are ------------------------------------------
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize("show", shows(MARKUP))
+def test_markup_in_a_text_is_shown_not_obeyed(
+    show: Callable[[Screen], None],
+    is_terminal: bool,
+) -> None:
+    one = screen(is_terminal, width=400)
+    show(one)
+    assert MARKUP in words(output(one))
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize("show", shows(EVIL))
+def test_control_characters_do_not_reach_the_terminal(
+    show: Callable[[Screen], None],
+    is_terminal: bool,
+) -> None:
+    one = screen(is_terminal, width=400)
+    show(one)
+    found = ANSI.sub("", output(one)) if is_terminal else output(one)
+    assert HARMLESS in found
+    assert not set(found) & (set(CONTROLS) - {"\n"})
+    assert "\x1b[2J" not in output(one)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_status_is_shown_as_it_is(is_terminal: bool) -> None:
+    one = screen(is_terminal, width=400)
+    with one.loading() as listener:
+        listener.on_status(f"[red] {EVIL}")
+    assert f"[red] {HARMLESS}" in ANSI.sub("", output(one))
+    assert "\x1b[2J" not in output(one)
+
+
+def test_line_breaks_and_tabs_of_a_text_stay() -> None:
+    assert printable(CONTROLS) == "\t\n"
+    assert (
+        printable("caf\u00e9 \U0001f642 \u4e2d")
+        == "caf\u00e9 \U0001f642 \u4e2d"
+    )
+
+
+def test_a_long_path_stays_in_one_piece() -> None:
+    path = "/home/" + "a long folder/" * 20 + "report.md"
+    one = screen()
+    one.say(f"report: {path}")
+    one.error(WeightsError(f"{path} is missing"))
+    assert output(one) == f"report: {path}\nerror: {path} is missing\n"
+
+
+def test_an_error_shows_what_to_do_on_a_line_of_its_own() -> None:
+    one = screen()
+    one.error(WeightsError("it is missing", fix="bring it"))
+    assert output(one) == "error: it is missing\n  fix: bring it\n"
+
+
+# -- replies --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["length", "timeout", "cancelled"])
+def test_a_reply_that_did_not_end_itself_is_marked(reason: str) -> None:
+    one = screen(width=200)
+    replies = {"p": reply("It was a", reason)}
+    one.replies(replies)
+    one.compare(replies, {"p": reply("Good.")})
+    marked = "It was a ... (cut off at 7 tokens)"
+    assert words(output(one)).count(marked) == 2
+    assert "Good. ..." not in words(output(one))
+
+
+def test_a_reply_that_ended_itself_stands_alone() -> None:
+    one = screen()
+    one.replies({"What?": reply("That.")})
+    assert output(one) == "What?\nThat.\n"
+
+
+def test_the_comparison_has_a_line_for_each_prompt_in_order() -> None:
+    one = screen()
+    one.compare(
+        {"first": reply("b1"), "second": reply("b2")},
+        {"second": reply("a2"), "first": reply("a1")},
+    )
+    found = words(output(one))
+    assert re.search(
+        r"prompt before after .*first b1 a1 .*second b2 a2", found
+    )
+
+
+def test_the_comparison_fits_the_terminal() -> None:
+    one = screen()
+    one.compare({"p": reply("long " * 90)}, {"p": reply("words " * 90)})
+    assert max(map(len, output(one).splitlines())) <= 80
+
+
+# -- reports --------------------------------------------------------------
+
+
+def test_a_report_names_loss_steps_tokens_time_and_memory() -> None:
+    one = screen(width=200)
+    one.report(report())
+    assert output(one) == (
+        "held-out loss 4.00 before, 3.00 after (25% lower)\n"
+        "3 steps, 12,345 tokens, 2 s, 170 tokens/s, peak memory 1.5 GB\n"
+    )
+
+
+def test_a_loss_that_rose_is_called_higher() -> None:
+    one = screen()
+    one.report(report(after=5.0))
+    assert "4.00 before, 5.00 after (25% higher)" in output(one)
+
+
+def test_a_report_without_held_out_rows_names_no_loss() -> None:
+    one = screen()
+    one.report(report(None, None))
+    assert "loss" not in output(one)
+
+
+# -- progress -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("total", [1, 3, 10, 11, 15, 19, 101, 130, 200, 1999])
+def test_a_log_gets_at_most_ten_lines_of_steps_the_last_among_them(
+    total: int,
+) -> None:
+    one = screen()
+    with one.training() as listener:
+        for number in range(1, total + 1):
+            listener.on_step(Step(number, total, 2.5))
+    lines = output(one).splitlines()
+    assert min(total, 5) <= len(lines) <= 10
+    assert lines[-1] == f"step {total}/{total}, loss 2.500"
+
+
+def test_a_step_before_the_first_loss_says_so() -> None:
+    one = screen()
+    with one.training() as listener:
+        listener.on_step(Step(1, 5, None))
+    assert output(one) == "step 1/5, training\n"
+
+
+def test_a_terminal_gets_a_bar_with_steps_and_loss() -> None:
+    one = screen(is_terminal=True)
+    with one.training() as listener:
+        for number in (1, 2, 3):
+            listener.on_step(Step(number, 3, 1.25))
+    last = words(output(one))
+    assert "loss 1.250" in last
+    assert "3/3" in last
+    assert "step 3/3" not in last
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_loading_says_what_is_loaded_and_how_long_it_took(
+    is_terminal: bool,
+) -> None:
+    one = screen(is_terminal)
+    with one.loading() as listener:
+        listener.on_status("converting the weights (once)")
+    found = words(output(one))
+    assert "converting the weights (once)" in found
+    assert found.endswith("loaded in 0 s")
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_loading_that_fails_does_not_say_loaded(is_terminal: bool) -> None:
+    one = screen(is_terminal)
+    with pytest.raises(WeightsError), one.loading():
+        raise WeightsError("broken")
+    assert "loaded" not in output(one)
+
+
+def test_a_log_has_no_escape_codes() -> None:
+    one = screen()
+    one.title("part")
+    one.report(report())
+    one.compare({"p": reply("b", "length")}, {"p": reply("a")})
+    with one.loading() as listener:
+        listener.on_status("loading")
+    assert "\x1b" not in output(one)

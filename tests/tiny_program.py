@@ -1,0 +1,149 @@
+# -*- coding: utf-8 -*-
+"""The program on a tiny model: its config, and two ways to run it.
+
+`run` runs it in this process, `start` in one of its own.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import conversation_with_agent_with_finetuned_model as program
+
+Run = Callable[..., tuple[int, str]]
+
+PROMPT = "What is number three?"
+STEPS = 3
+LIMIT_S = 120
+NUMBERS = "one two three four five six seven eight nine ten eleven twelve"
+
+
+def entry(name: str, model: Path, **changes: Any) -> dict[str, Any]:
+    """A config of a few steps on a few conversations."""
+    steps = changes.pop("steps", STEPS)
+    return {
+        "config_name": name,
+        "model_type": "huggingface",
+        "local_model_path": str(model),
+        "device": "cpu",
+        "data_path": "data.json",
+        "output_dir": "runs/tiny",
+        "max_length": 8,
+        "demonstration_prompts": [PROMPT],
+        "fine_tune_config": {
+            "max_seq_length": 128,
+            "held_out_rows": 2,
+            "training_args": {
+                "max_steps": steps,
+                "per_device_train_batch_size": 2,
+            },
+        },
+        **changes,
+    }
+
+
+def set_up(place: Path, model: Path) -> Path:
+    """Write conversations and a config file; the path of the latter."""
+    rows = [
+        {
+            "conversations": [
+                f"What is number {number}?",
+                f"Number {number} is one of the twelve that we have here.",
+            ],
+        }
+        for number in NUMBERS.split()
+    ]
+    (place / "data.json").write_text(json.dumps(rows))
+    (place / "a file").write_text("in the way")
+    entries = [
+        entry("tiny", model),
+        entry("without-data", model, data_path="not/there.json"),
+        entry("without-model", place / "no model"),
+        entry("no-room", model, output_dir="a file/runs"),
+        entry("many-steps", model, steps=400),
+        entry("long-replies", model, max_length=400, data_path=None),
+    ]
+    path = place / "configs.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def arguments(configs: Path, *more: str, name: str = "tiny") -> list[str]:
+    return ["--model-configs", str(configs), "--config-name", name, *more]
+
+
+def start(configs: Path, *more: str, name: str = "tiny") -> subprocess.Popen:
+    """The program in a process of its own, away from its folder."""
+    place = configs.parent
+    hidden = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "COLUMNS")
+    kept = {k: v for k, v in os.environ.items() if k not in hidden}
+    return subprocess.Popen(
+        [sys.executable, program.__file__]
+        + arguments(configs, *more, name=name),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=place,
+        env={
+            **kept,
+            "LOCAL_LLM_CACHE": str(place / "cache"),
+            "TMPDIR": str(place),
+            "PYTHONIOENCODING": "utf-8",
+        },
+    )
+
+
+def until(process: subprocess.Popen, what: str) -> str:
+    """Read its output as far as a text."""
+    assert process.stdout is not None
+    found = ""
+    while not found.endswith(what):
+        one = process.stdout.read(1)
+        assert one, f"ended before {what!r}:\n{found}"
+        found += one
+    return found
+
+
+@pytest.fixture(name="configs")
+def fixture_configs(tmp_path: Path, tiny_folder: Path) -> Path:
+    return set_up(tmp_path, tiny_folder)
+
+
+@pytest.fixture(name="run")
+def fixture_run(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Run]:
+    """Runs the program in this process: exit code, and all it has shown."""
+    monkeypatch.setenv("LOCAL_LLM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    handler = signal.getsignal(signal.SIGTERM)
+    levels = {
+        one: logging.getLogger(one).level
+        for one in ("bitsandbytes", "transformers", "trl", "peft")
+    }
+
+    def run(*argv: str, turns: str = "") -> tuple[int, str]:
+        monkeypatch.setattr(sys, "stdin", StringIO(turns))
+        with warnings.catch_warnings():
+            code = program.main(argv)
+        shown = capfd.readouterr()
+        return code, shown.out + shown.err
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
