@@ -60,7 +60,43 @@ nothing, not even load, until `load_model` is called."""
 
 
 class HuggingFaceWrapper(ChatModelBase):
-    """A chat model whose weights are loaded and fine-tuned in this process."""
+    """A chat model whose weights are loaded and fine-tuned in this process.
+
+    Args:
+        credential (`HuggingFaceCredential | None`, optional):
+            The hub's token. Without one it is taken from the environment
+            or from `.env`.
+        model (`str`, defaults to `""`):
+            A hub id or `embedded:gemma-3-270m`; not with `config`.
+        parameters (`HuggingFaceWrapper.Parameters | None`, optional):
+            How replies are generated; goes before the config.
+        stream (`bool | None`, optional):
+            Whether replies are streamed; the config's choice if empty.
+        max_retries (`int`, defaults to `0`):
+            Local errors do not pass by themselves, so none is repeated.
+        retry_delay (`float`, defaults to `1.0`):
+            Seconds between retries.
+        context_size (`int | None`, optional):
+            Tokens of prompt and reply; the model's own if empty.
+        formatter (`FormatterBase | None`, optional):
+            Turns messages into turns; `HuggingFaceChatFormatter` if
+            empty.
+        config (`ModelSettings | Mapping[str, Any] | None`, optional):
+            An entry of `configs/model_configs.json`.
+        base_folder (`Path | None`, optional):
+            Where the config's relative paths begin; the working folder
+            if empty.
+        initial_fine_tuning (`InitialFineTuning`, defaults to `"reuse"`):
+            What to do where the config names data.
+        listener (`Listener | None`, optional):
+            Is told how far loading and training are.
+
+    Raises:
+        `ConfigError`: The config has problems; all are listed.
+        `ModelAccessError`: The hub refuses.
+        `WeightsError`: The model cannot be loaded.
+        `DatasetError`: The config's data cannot be trained on.
+    """
 
     class Parameters(ReplyParameters):
         """How replies are generated."""
@@ -83,43 +119,7 @@ class HuggingFaceWrapper(ChatModelBase):
         initial_fine_tuning: InitialFineTuning = "reuse",
         listener: "Listener | None" = None,
     ) -> None:
-        """Load a model, and fine-tune it where the config names data.
-
-        Args:
-            credential (`HuggingFaceCredential | None`, optional):
-                The hub's token. Without one it is taken from the environment
-                or from `.env`.
-            model (`str`, defaults to `""`):
-                A hub id or `embedded:gemma-3-270m`; not with `config`.
-            parameters (`HuggingFaceWrapper.Parameters | None`, optional):
-                How replies are generated; goes before the config.
-            stream (`bool | None`, optional):
-                Whether replies are streamed; the config's choice if empty.
-            max_retries (`int`, defaults to `0`):
-                Local errors do not pass by themselves, so none is repeated.
-            retry_delay (`float`, defaults to `1.0`):
-                Seconds between retries.
-            context_size (`int | None`, optional):
-                Tokens of prompt and reply; the model's own if empty.
-            formatter (`FormatterBase | None`, optional):
-                Turns messages into turns; `HuggingFaceChatFormatter` if
-                empty.
-            config (`ModelSettings | Mapping[str, Any] | None`, optional):
-                An entry of `configs/model_configs.json`.
-            base_folder (`Path | None`, optional):
-                Where the config's relative paths begin; the working folder
-                if empty.
-            initial_fine_tuning (`InitialFineTuning`, defaults to `"reuse"`):
-                What to do where the config names data.
-            listener (`Listener | None`, optional):
-                Is told how far loading and training are.
-
-        Raises:
-            `ConfigError`: The config has problems; all are listed.
-            `ModelAccessError`: The hub refuses.
-            `WeightsError`: The model cannot be loaded.
-            `DatasetError`: The config's data cannot be trained on.
-        """
+        """Load the model, and fine-tune it where the config names data."""
         settings = settings_of(model, config)
         if context_size is not None:
             settings = dataclasses.replace(settings, context_size=context_size)

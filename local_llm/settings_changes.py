@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .settings import (
+    MODEL_TYPE,
     FineTuneSettings,
     ModelSettings,
     parse_fine_tune_config,
@@ -28,7 +29,8 @@ def settings_of(
         model (`str`):
             A hub id or `embedded:<name>`; used without a config.
         config (`ModelSettings | Mapping[str, Any] | None`):
-            Settings, or an entry as the config file has it.
+            Settings, or an entry as the config file has it; `model_type`
+            may be left out.
 
     Raises:
         `ConfigError`: Neither is given, or the entry has problems.
@@ -36,7 +38,8 @@ def settings_of(
     if isinstance(config, ModelSettings):
         return config
     if config is not None:
-        return parse_settings(dict(config), "the config of the model")
+        entry = {"model_type": MODEL_TYPE, **config}
+        return parse_settings(entry, "the config of the model")
     if not model:
         raise ConfigError(
             "HuggingFaceWrapper",

@@ -144,25 +144,35 @@ def train(
         progress = _Progress(base, on_step)
         with _translated_errors(rows, progress):
             trainer = _build_trainer(base, adapter, rows, settings, scratch)
-            trainer.add_callback(progress)
-            before = trainer.mean_loss(held_out_rows)
-            seconds = _timed(trainer.train)
-            after = trainer.mean_loss(held_out_rows)
-        _check_finite(base, adapter)
-        result = TrainingResult(
-            losses=progress.losses,
-            held_out_before=before,
-            held_out_after=after,
-            steps=trainer.state.global_step,
-            tokens_seen=trainer.tokens_seen,
-            seconds=seconds,
-            peak_memory_bytes=peak_memory_bytes(base.device),
-            train_rows=rows,
-            held_out_rows=held_out_rows,
-        )
+            result = _run(trainer, progress, rows, held_out_rows)
         del trainer
+        _check_finite(base, adapter)
     gc.collect()
     return result
+
+
+def _run(
+    trainer: AdapterTrainer,
+    progress: "_Progress",
+    rows: TrainingRows,
+    held_out_rows: TrainingRows,
+) -> TrainingResult:
+    """Measure, train, measure."""
+    trainer.add_callback(progress)
+    before = trainer.mean_loss(held_out_rows)
+    seconds = _timed(trainer.train)
+    after = trainer.mean_loss(held_out_rows)
+    return TrainingResult(
+        losses=progress.losses,
+        held_out_before=before,
+        held_out_after=after,
+        steps=trainer.state.global_step,
+        tokens_seen=trainer.tokens_seen,
+        seconds=seconds,
+        peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+        train_rows=rows,
+        held_out_rows=held_out_rows,
+    )
 
 
 class _Progress(TrainerCallback):

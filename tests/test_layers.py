@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.library_fields", "local_llm.settings_combinations"),
     ("local_llm.settings_checks",),
     ("local_llm.settings",),
-    ("local_llm.settings_reference",),
+    ("local_llm.settings_reference", "local_llm.settings_changes"),
     # 2: the forms of conversations, the access to the hub
     ("local_llm.chat_format", "local_llm.hub_access"),
     ("local_llm.conversation_formats",),
@@ -39,24 +39,26 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.dataset_files",
         "local_llm.devices",
-        "local_llm.embedded_model",
         "local_llm.exact_weights",
+        "local_llm.gguf_conversion",
         "local_llm.labelled_loss",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.reports",
         "local_llm.turn_repair",
     ),
-    ("local_llm.dataset_hub", "local_llm.doctor"),
-    ("local_llm.base_model", "local_llm.chat_datasets"),
+    ("local_llm.dataset_hub", "local_llm.doctor", "local_llm.embedded_model"),
+    ("local_llm.model_sources", "local_llm.chat_datasets"),
+    ("local_llm.base_model",),
     # 4: adapters
     ("local_llm.adapters", "local_llm.training_rows"),
     # 5: generation and training, which meet in the local model
+    ("local_llm.adapter_trainer",),
     ("local_llm.generation", "local_llm.training"),
     ("local_llm.runs", "local_llm.surroundings"),
     ("local_llm.local_model",),
     # 6: the chat model
-    ("huggingface_formatter", "huggingface_replies"),
+    ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
     # 7: the agent, the hub, the terminal
     ("finetune_dialog_agent", "msghub", "screen"),
@@ -69,15 +71,20 @@ one line do not import each other."""
 USERS_OF_AGENTSCOPE = {
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
+    "huggingface_credential",
     "huggingface_formatter",
     "huggingface_model",
     "huggingface_replies",
     "msghub",
 }
 
+NAMED_UPWARDS = {
+    # AgentScope asks a credential for the class of its models.
+    ("huggingface_credential", "huggingface_model"),
+}
+
 CATCHES_EVERYTHING = {
     "local_llm.base_model",  # the loaders raise plain Exception
-    "local_llm.embedded_model",  # so do the readers of GGUF
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
 }
@@ -177,7 +184,9 @@ def test_imports_between_our_modules_only_go_up_the_table(
     wrong = [
         name
         for name in imported(module)
-        if name in MODULES and row_of(name) >= row_of(module)
+        if name in MODULES
+        and row_of(name) >= row_of(module)
+        and (module, name) not in NAMED_UPWARDS
     ]
     assert wrong == []
 
