@@ -3,6 +3,7 @@
 
     python benchmarks/embedded.py program     the two runs of `make chat`
     python benchmarks/embedded.py replies     24 unseen prompts, before and after
+    python benchmarks/embedded.py speed       generation before and after training
 
 Writes its figures to reports/embedded_<part>.json.
 Nothing else should run on the machine meanwhile.
@@ -14,6 +15,7 @@ import os
 import platform
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,10 @@ PROMPTS = PROJECT / "benchmarks" / "embedded_prompts.json"
 REPORTS = PROJECT / "reports"
 CONFIG = "embedded"
 
+SPEED_ROUNDS = 7
+SPEED_TOKENS = 64
+SPEED_STEPS = 8
+
 LOOP_WORDS = 8
 LOOP_TIMES = 3
 """A reply loops where some eight words in a row stand in it three times."""
@@ -36,12 +42,11 @@ LOOP_TIMES = 3
 def main() -> None:
     """Measure one part and write its report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=["program", "replies"])
+    parser.add_argument("part", choices=MEASURES)
     part = parser.parse_args().part
-    measure = measure_program if part == "program" else measure_replies
     figures = {"command": f"python benchmarks/embedded.py {part}"}
     figures["machine"] = describe_machine()
-    figures.update(measure())
+    figures.update(MEASURES[part]())
     write_report(part, figures)
 
 
@@ -111,14 +116,7 @@ def _timed_make(
 
 def measure_replies() -> dict[str, Any]:
     """Ask 24 prompts that no training conversation has, before and after."""
-    sys.path.insert(0, str(PROJECT))
-    from local_llm.local_model import LocalModel
-    from local_llm.settings import load_settings
-    from local_llm.surroundings import Surroundings, cache_folder
-
-    settings = load_settings(PROJECT / "configs/model_configs.json", CONFIG)
-    surroundings = Surroundings(PROJECT, cache_folder(os.environ))
-    model = LocalModel(settings, surroundings)
+    model = embedded_model()
     prompts = json.loads(PROMPTS.read_text(encoding="utf-8"))
     data = model.read_data()
     check_unseen(prompts, [*data.train, *data.held_out])
@@ -143,6 +141,18 @@ def measure_replies() -> dict[str, Any]:
             for prompt in prompts
         },
     }
+
+
+def embedded_model() -> Any:
+    """The model of the embedded config, not loaded yet."""
+    sys.path.insert(0, str(PROJECT))
+    from local_llm.local_model import LocalModel
+    from local_llm.settings import load_settings
+    from local_llm.surroundings import Surroundings, cache_folder
+
+    settings = load_settings(PROJECT / "configs/model_configs.json", CONFIG)
+    surroundings = Surroundings(PROJECT, cache_folder(os.environ))
+    return LocalModel(settings, surroundings)
 
 
 def check_unseen(prompts: Sequence[str], conversations: Sequence[Any]) -> None:
@@ -187,6 +197,74 @@ def _plain(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum() or c == " ")
 
 
+# -- the speed -----------------------------------------------------------
+
+
+def measure_speed() -> dict[str, Any]:
+    """Generate with and without an adapter, before and after training.
+
+    The arms take turns in one process. The adapter before is a fresh one of
+    the same shape, so that the ratio shows what training leaves behind.
+    """
+    model = embedded_model()
+    data = model.read_data()
+    model.load_model()
+    from local_llm.adapters import add_adapter
+
+    base = model.base
+    base.chat_format.stop_ids = (base.tokenizer.pad_token_id,)  # never drawn
+    fresh = add_adapter(base, None)
+    arms: dict[str, list[float]] = {}
+    _generate_in_turn(base, {"bare": None, "adapter": fresh}, "before", arms)
+    with tempfile.TemporaryDirectory() as folder:
+        changes = {"training_args": {"max_steps": SPEED_STEPS}}
+        model.fine_tune(data, Path(folder) / "run", changes)
+    trained = model.request([], print).adapter
+    _generate_in_turn(base, {"bare": None, "adapter": trained}, "after", arms)
+    medians = {name: statistics.median(runs) for name, runs in arms.items()}
+    return {
+        "tokens_per_s": {
+            name: {"median": medians[name], "min": min(runs), "max": max(runs)}
+            for name, runs in arms.items()
+        },
+        "after_to_before_bare": medians["bare after"] / medians["bare before"],
+        "after_to_before_adapter": medians["adapter after"]
+        / medians["adapter before"],
+        "adapter_to_bare_after": medians["adapter after"]
+        / medians["bare after"],
+    }
+
+
+def _generate_in_turn(
+    base: Any,
+    adapters: Mapping[str, str | None],
+    when: str,
+    arms: dict[str, list[float]],
+) -> None:
+    """The first round warms up and is not counted."""
+    for turn in range(SPEED_ROUNDS + 1):
+        for name, adapter in adapters.items():
+            speed = _tokens_per_second(base, adapter)
+            if turn:
+                arms.setdefault(f"{name} {when}", []).append(speed)
+
+
+def _tokens_per_second(base: Any, adapter: str | None) -> float:
+    from local_llm.chat_format import Turn
+    from local_llm.generation import Request, engine_of
+
+    turns = [Turn("user", "Tell me about the sea.")]
+    request = Request(
+        base.chat_format.prompt_ids(turns),
+        print,
+        max_new_tokens=SPEED_TOKENS,
+        adapter=adapter,
+    )
+    start = time.perf_counter()
+    pieces = list(engine_of(base).stream(request))
+    return pieces[-1].output_tokens / (time.perf_counter() - start)
+
+
 # -- the report --------------------------------------------------------------
 
 
@@ -226,6 +304,12 @@ def _peak_gb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return round(peak / 1e9, 2)
 
+
+MEASURES = {
+    "program": measure_program,
+    "replies": measure_replies,
+    "speed": measure_speed,
+}
 
 if __name__ == "__main__":
     main()
