@@ -70,11 +70,17 @@ def measure_program() -> dict[str, Any]:
         }
         setup = _timed_make(clone, environment, "chat", "ARGS=--help")
         first = _timed_make(clone, environment, "chat")
+        report = json.loads(
+            (clone / "runs" / CONFIG / "report.json").read_text(),
+        )
         second = _timed_make(clone, environment, "chat")
     return {
         "set_up_s": setup["seconds"],
         "first_run_s": first["seconds"],
         "second_run_s": second["seconds"],
+        "training_s": round(report["seconds"], 1),
+        "program_peak_gb": round(report["peak_memory_bytes"] / 1e9, 2),
+        # Of the largest process: at first, the one that converts the weights.
         "first_run_peak_gb": first["peak_gb"],
         "second_run_peak_gb": second["peak_gb"],
         "exit_codes": [setup["code"], first["code"], second["code"]],

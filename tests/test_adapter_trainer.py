@@ -35,6 +35,16 @@ def fixture_trainer(
     tmp_path: Path,
 ) -> AdapterTrainer:
     """A trainer of one fresh adapter; its batches are padded."""
+    return make_trainer(tiny, rows, tmp_path, padding_free=False)
+
+
+def make_trainer(
+    tiny: BaseModel,
+    rows: TrainingRows,
+    tmp_path: Path,
+    *,
+    padding_free: bool,
+) -> AdapterTrainer:
     adapter = add_adapter(tiny, None)
     with active_adapter(tiny, adapter):
         pass
@@ -49,6 +59,8 @@ def fixture_trainer(
         max_length=None,
         max_steps=2,
         per_device_train_batch_size=2,
+        padding_free=padding_free,
+        pad_to_multiple_of=32,
         dataset_kwargs={"skip_prepare_dataset": True},
         report_to="none",
         save_strategy="no",
@@ -63,6 +75,33 @@ def fixture_trainer(
     for parameter in adapter_parameters(tiny, adapter).values():
         parameter.data = parameter.data.float()
     return trainer
+
+
+@pytest.mark.parametrize("padding_free", [False, True])
+def test_what_is_learned_of_a_batch_is_the_answers_and_their_ends(
+    tiny: BaseModel,
+    rows: TrainingRows,
+    lima_like_rows: Rows,
+    tmp_path: Path,
+    padding_free: bool,
+) -> None:
+    trainer = make_trainer(tiny, rows, tmp_path, padding_free=padding_free)
+    learned = []
+    for batch in trainer.get_train_dataloader():
+        assert batch["input_ids"].shape[0] == (1 if padding_free else 2)
+        chosen = batch["labels"][batch["labels"] != -100]
+        assert torch.equal(
+            chosen,
+            batch["input_ids"][batch["labels"] != -100],
+        )
+        learned += tiny.tokenizer.decode(chosen).split("<end_of_turn>")[:-1]
+    answers = [
+        turn.text
+        for conversation in lima_like_rows
+        for turn in conversation.turns
+        if turn.role == "assistant"
+    ]
+    assert sorted(learned) == sorted(answers)
 
 
 def test_padding_is_not_counted_as_tokens(
