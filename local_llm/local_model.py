@@ -188,9 +188,8 @@ class LocalModel:
         """
         data_path = data_path or self.settings.data_path
         if data_path is None:
-            where, problem = self.settings.config_name, "data_path is missing"
-            fix = "name a dataset of the hub, a file or a folder"
-            raise ConfigError(where, [problem], fix=fix)
+            problem = "data_path is missing: a hub dataset, a file or a folder"
+            raise ConfigError(self.settings.config_name, [problem])
         chosen = self._fine_tune_settings(fine_tune_config)
         return load_chat_data(
             data_path,
