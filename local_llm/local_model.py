@@ -27,7 +27,7 @@ from .settings import (
     GenerationSettings,
     ModelSettings,
 )
-from .settings_changes import with_fine_tuning, with_model
+from .settings_changes import for_training, with_fine_tuning, with_model
 from .surroundings import Listener, Surroundings, load_request
 from .training import TrainingResult, train
 
@@ -190,7 +190,7 @@ class LocalModel:
         if data_path is None:
             problem = "data_path is missing: a hub dataset, a file or a folder"
             raise ConfigError(self.settings.config_name, [problem])
-        chosen = self._fine_tune_settings(fine_tune_config)
+        chosen = for_training(self.settings, fine_tune_config)
         return load_chat_data(
             data_path,
             token=self.surroundings.token,
@@ -221,7 +221,7 @@ class LocalModel:
             `CheckpointError`: There is, but a file of it was changed.
         """
         folder = self.output_folder(output_dir)
-        key = self._run_key(data, self._fine_tune_settings(None))
+        key = self._run_key(data, for_training(self.settings, None))
         report = reports.finished_run(folder, key)
         if report is not None:
             self._use(adapters.load_adapter(self.base, folder), report)
@@ -265,7 +265,7 @@ class LocalModel:
             `DatasetError`: No row has anything to learn.
             `TrainingError`: The run had to stop; the model answers as before.
         """
-        chosen = self._fine_tune_settings(fine_tune_config)
+        chosen = for_training(self.settings, fine_tune_config)
         folder = self.output_folder(output_dir)
         atomic_files.check_writable(folder)
         key = self._run_key(data, chosen)
@@ -339,12 +339,6 @@ class LocalModel:
         return self._reply(prompt, self._adapter)
 
     # -- steps -------------------------------------------------------------
-
-    def _fine_tune_settings(
-        self,
-        changes: Mapping[str, Any] | None,
-    ) -> FineTuneSettings:
-        return with_fine_tuning(self.settings, changes).fine_tune_config
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
         start = self.report if chosen.continue_lora_finetuning else None

@@ -97,3 +97,21 @@ def with_fine_tuning(
         named = {key: getattr(given, key) for key in changes}
         current = dataclasses.replace(current, **named)
     return dataclasses.replace(settings, fine_tune_config=current)
+
+
+def for_training(
+    settings: ModelSettings,
+    changes: Mapping[str, Any] | None,
+) -> FineTuneSettings:
+    """How to train the model that is loaded, with some keys replaced.
+
+    Raises:
+        `ConfigError`: A key is wrong, or asks for other weights.
+    """
+    if changes and "bnb_config" in changes:
+        raise ConfigError(
+            "fine_tune_config",
+            ["bnb_config: the weights are loaded already"],
+            fix="give bnb_config to load_model, then fine-tune",
+        )
+    return with_fine_tuning(settings, changes).fine_tune_config

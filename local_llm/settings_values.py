@@ -203,7 +203,7 @@ RULES: dict[str, dict[str, Rule]] = {
             minimum=16,
         ),
         "continue_lora_finetuning": Rule(
-            "go on with the adapter in `output_dir` instead of a fresh one",
+            "train the adapter in use further, not a fresh one",
         ),
         "held_out_share": Rule(
             "share of the rows kept out of training, for the loss before "

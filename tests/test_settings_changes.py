@@ -6,6 +6,7 @@ import pytest
 from local_llm.errors import ConfigError
 from local_llm.settings import FineTuneSettings, ModelSettings
 from local_llm.settings_changes import (
+    for_training,
     settings_of,
     with_fine_tuning,
     with_model,
@@ -77,3 +78,12 @@ def test_without_fine_tuning_there_is_one_of_defaults() -> None:
 def test_a_wrong_key_of_fine_tuning_is_named() -> None:
     with pytest.raises(ConfigError, match="max_seq_lenght"):
         with_fine_tuning(CONFIGURED, {"max_seq_lenght": 32})
+
+
+def test_training_does_not_change_how_the_weights_are_loaded() -> None:
+    assert for_training(CONFIGURED, {"max_seq_length": 32}).lora_config == {
+        "r": 4,
+    }
+    with pytest.raises(ConfigError, match="bnb_config") as caught:
+        for_training(CONFIGURED, {"bnb_config": {}})
+    assert "load_model" in str(caught.value)
