@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from local_llm.errors import ConfigError, LocalLLMError
+from local_llm.errors import EXIT_BUG, ConfigError, LocalLLMError
 from local_llm.settings import (
     ModelSettings,
     hub_token,
@@ -66,6 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         screen.say("\ninterrupted; what was finished before is kept")
         return 128 + signal.SIGINT
+    # Whatever is left is a fault of the program; a traceback helps nobody
+    # who has not asked for one.
+    except Exception as error:  # noqa: BLE001
+        if arguments.debug:
+            raise
+        screen.bug(error)
+        return EXIT_BUG
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

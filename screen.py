@@ -69,6 +69,11 @@ class Screen:
         text = _verbatim(f"error: {error}", style="red")
         self.console.print(text, soft_wrap=True)
 
+    def bug(self, error: Exception) -> None:
+        """Show a fault of the program itself, without a traceback."""
+        what = f"bug: {type(error).__name__}: {error}"
+        self.say(f"{what}\n  fix: run it with --debug and report it")
+
     @contextlib.contextmanager
     def loading(self) -> Iterator["Listener"]:
         """Show what is being loaded, and for how long."""

@@ -240,6 +240,22 @@ def test_an_interruption_ends_with_130(
     assert "Traceback" not in shown
 
 
+def test_a_fault_of_the_program_ends_with_1_and_no_traceback(
+    run: Run,
+    configs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(program, "load", faulty)
+    code, shown = run(*arguments(configs))
+    assert code == 1
+    assert "bug: ZeroDivisionError: by zero" in shown
+    assert "--debug" in shown
+    assert "Traceback" not in shown
+
+
 # -- the doctor -----------------------------------------------------------
 
 

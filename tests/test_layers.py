@@ -84,6 +84,8 @@ NAMED_UPWARDS = {
 }
 
 CATCHES_EVERYTHING = {
+    # the last one above everything: no traceback without --debug
+    "conversation_with_agent_with_finetuned_model",
     "local_llm.base_model",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
