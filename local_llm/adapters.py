@@ -265,7 +265,7 @@ def _check_base(base: BaseModel, folder: Path) -> None:
     if fingerprint != base.fingerprint:
         raise WeightsError(
             f"the adapter in {folder.absolute()} belongs to another base "
-            f"model than {base.name}: it was trained on {name}",
+            f"model: it was trained on {name}, not on {base.name}",
             fix="load the base model that the adapter was trained on",
         )
 

@@ -134,12 +134,6 @@ class LocalModel:
         if self._base is None:
             self.load_model()
         report = reports.read_report(folder)
-        if report.base["fingerprint"] != self.base.fingerprint:
-            raise WeightsError(
-                f"the adapter in {folder} was trained on "
-                f"{report.base['name']}, not on {self.base.name}",
-                fix="load the base model that it was trained on",
-            )
         atomic_files.check_manifest(folder)
         self._use(adapters.load_adapter(self.base, folder), report)
         log.info("adapter loaded folder=%s", folder)
