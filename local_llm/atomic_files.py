@@ -2,11 +2,12 @@
 """Files and folders that are there whole or not at all.
 
 A folder is written beside its place, sealed with a manifest of sizes and
-sha256 sums, and renamed. What stood there before is kept aside. Knows nothing
-of what is in the files. Raises CheckpointError.
+sha256 sums, brought to the disk and renamed. What stood there before is kept
+aside. Knows nothing of what is in the files. Raises CheckpointError.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -26,8 +27,12 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file in one step; a reader sees the old or the new one."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
+        _flush(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -41,7 +46,38 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """Write a value as indented JSON, in one step."""
     text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+    # Half a surrogate pair, as in the name of a file that is not UTF-8, is
+    # no UTF-8; its escape is JSON and reads back as the same.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return write_text(path, text + "\n")
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give a path to write a file to; put it in place at the end.
+
+    Where the body raises, nothing is left behind and `target` is as it was.
+
+    Args:
+        target (`Path`):
+            Where the file will stand; one that stands there is replaced.
+
+    Yields:
+        `Path`: The path to write to, beside the target.
+    """
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, target)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {target.absolute()}: {error.strerror}",
+            fix="free some disk space or choose another place",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def sha256_of(path: Path) -> str:
@@ -72,12 +108,70 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Find out now whether a folder's disk has room for what will come.
+
+    Args:
+        folder (`Path`):
+            Where it will be written; need not be there yet.
+        needed_bytes (`int`):
+            How much will be written.
+
+    Raises:
+        `CheckpointError`: There is less.
+    """
+    free = free_bytes(folder)
+    if free < needed_bytes:
+        raise CheckpointError(
+            f"{folder.absolute()} needs {readable_size(needed_bytes)}, and "
+            f"{readable_size(free)} are free on its disk",
+            fix=f"free {readable_size(needed_bytes - free)} there, or choose "
+            "an output_dir on another disk",
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """How much fits on the disk of a folder, which need not be there yet."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def readable_size(size: int) -> str:
+    """A number of bytes in the unit that a reader would choose."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+@contextlib.contextmanager
+def placed_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill; bring it to the disk and in place at the end.
+
+    Where the body raises, nothing is left behind and `target` is as it was;
+    a process that is killed leaves at most a `.<name>.partial-<random>`.
+
+    Args:
+        target (`Path`):
+            Where the folder will stand; by then nothing may stand there.
+
+    Yields:
+        `Path`: The folder to write into, beside the target.
+    """
+    with _folder_beside(target) as partial:
+        yield partial
+        _flush_tree(partial)
+        _place(partial, target)
+
+
 @contextlib.contextmanager
 def sealed_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill; seal it and put it in place at the end.
 
-    Where the body raises, nothing is left behind and `target` is as it was.
-    A folder that stood at `target` is kept as `<name>.previous-<n>`.
+    As `placed_folder`, but with a manifest, and a folder that stood at
+    `target` is kept as `<name>.previous-<n>`.
 
     Args:
         target (`Path`):
@@ -86,29 +180,72 @@ def sealed_folder(target: Path) -> Iterator[Path]:
     Yields:
         `Path`: The folder to write into, beside the target.
     """
-    prefix = f".{target.name}.partial-"
-    partial = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    with _folder_beside(target) as partial:
         yield partial
-        partial.chmod(0o755)
         _write_manifest(partial)
-        _set_aside(target)
-        os.rename(partial, target)
+        _flush_tree(partial)
+        set_aside(target, "previous")
+        _place(partial, target)
+
+
+def set_aside(path: Path, word: str) -> Path | None:
+    """Rename what stands at a path, so that nothing is lost.
+
+    Args:
+        path (`Path`):
+            A file or folder, which may be missing.
+        word (`str`):
+            Why it is renamed, for its new name: `<name>.<word>-<n>`.
+
+    Returns:
+        `Path | None`: Where it stands now, None where there was nothing.
+
+    Raises:
+        `CheckpointError`: It cannot be renamed.
+    """
+    if not os.path.lexists(path):
+        return None
+    number = 1
+    while os.path.lexists(
+        aside := path.with_name(f"{path.name}.{word}-{number}"),
+    ):
+        number += 1
+    try:
+        os.rename(path, aside)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.absolute()}: {error.strerror}",
-            fix="free some disk space or choose another folder",
+            f"cannot rename {path.absolute()}: {error.strerror}",
+            fix="choose a folder that you may write to",
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+    return aside
+
+
+def delete_partials(target: Path) -> None:
+    """Delete what killed processes have left beside a path.
+
+    Args:
+        target (`Path`):
+            Where they wanted to place a folder; nobody may be about to.
+    """
+    pattern = glob.escape(_partial_prefix(target)) + "*"
+    for partial in target.parent.glob(pattern):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def is_sealed(folder: Path) -> bool:
     """Whether a folder was finished; does not read its files."""
     return (folder / MANIFEST_NAME).is_file()
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a sealed folder has all its files in their sizes; reads none."""
+    try:
+        return all(
+            child(folder, name).stat().st_size == size
+            for name, (size, _) in _read_manifest(folder).items()
+        )
+    except (CheckpointError, OSError):
+        return False
 
 
 def check_manifest(folder: Path) -> None:
@@ -120,13 +257,39 @@ def check_manifest(folder: Path) -> None:
     """
     for name, (size, sha256) in _read_manifest(folder).items():
         path = child(folder, name)
-        if not path.is_file():
-            raise CheckpointError(f"{path.resolve()} is missing")
-        if path.stat().st_size != size or sha256_of(path) != sha256:
+        try:
+            size_found = path.stat().st_size if path.is_file() else None
+            same = size_found == size and sha256_of(path) == sha256
+        except OSError as error:
             raise CheckpointError(
-                f"{path.resolve()} is not the file that was written "
+                f"{path} cannot be read: {error.strerror}",
+            ) from error
+        if size_found is None:
+            raise CheckpointError(f"{path} is missing")
+        if not same:
+            raise CheckpointError(
+                f"{path} is not the file that was written "
                 f"(sha256 differs from {MANIFEST_NAME})",
                 fix="restore the folder from a copy, or train again",
+            )
+
+
+def check_nothing_else(folder: Path) -> None:
+    """See that a sealed folder holds files of its manifest and no others.
+
+    Raises:
+        `CheckpointError`: It is empty, or has a file more, or a link.
+    """
+    listed = {*_read_manifest(folder), MANIFEST_NAME}
+    if listed == {MANIFEST_NAME}:
+        raise CheckpointError(f"{folder.absolute()} is empty")
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if path.is_symlink():
+            raise CheckpointError(f"{path.absolute()} is a link")
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in listed:
+            raise CheckpointError(
+                f"{path.absolute()} was not there when it was written",
             )
 
 
@@ -134,12 +297,49 @@ def child(folder: Path, name: str) -> Path:
     """A path inside a folder.
 
     Raises:
-        `CheckpointError`: The name would leave the folder.
+        `CheckpointError`: The name would leave the folder, or is none.
     """
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    # A link to itself is a RuntimeError here, a NUL byte a ValueError.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{name!r} is no name of a file in {folder}: {error}",
+        ) from error
     if not path.is_relative_to(folder.resolve()):
         raise CheckpointError(f"{name!r} leaves the folder {folder}")
     return path
+
+
+@contextlib.contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """A folder that is gone at the end, unless it was placed elsewhere."""
+    prefix = _partial_prefix(target)
+    partial = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        yield partial
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {target.absolute()}: {error.strerror}",
+            fix="free some disk space or choose another folder",
+        ) from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial_prefix(target: Path) -> str:
+    return f".{target.name}.partial-"
+
+
+def _place(partial: Path, target: Path) -> None:
+    """Let others read it too: safetensors writes for the owner alone."""
+    for path in (partial, *partial.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    os.rename(partial, target)
+    _flush(target.parent)
 
 
 def _write_manifest(folder: Path) -> None:
@@ -163,20 +363,34 @@ def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
             name: (record["bytes"], record["sha256"])
             for name, record in files.items()
         }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as e:
         raise CheckpointError(
             f"{path.absolute()} cannot be read: {type(e).__name__}: {e}",
             fix="restore the folder from a copy, or train again",
         ) from e
 
 
-def _set_aside(target: Path) -> None:
-    """Rename what stands at the target, so that nothing is lost."""
-    if not target.exists():
+def _flush_tree(folder: Path) -> None:
+    """Bring every file to the disk, and each folder after what is in it."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() or path.is_dir():
+            _flush(path)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    if os.name == "nt":  # opens no folders, and flushes no file opened to read
         return
-    number = 1
-    while (
-        aside := target.with_name(f"{target.name}.previous-{number}")
-    ).exists():
-        number += 1
-    os.rename(target, aside)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

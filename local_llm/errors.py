@@ -28,6 +28,11 @@ class LocalLLMError(Exception):
         self.message = message
         self.fix = fix
 
+    def __reduce__(self) -> tuple:
+        """Let it travel to other processes; a subclass may take other
+        arguments than those it hands on."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         """The message, and the fix on a line of its own."""
         return (
@@ -84,5 +89,43 @@ class TrainingError(LocalLLMError):
     """A fine-tuning run that had to stop."""
 
 
+class TrainingInterrupted(TrainingError):
+    """A run that a signal ended, after what it had learned was committed.
+
+    Args:
+        message (`str`):
+            Which signal, and how far the run was.
+        signal_number (`int`):
+            The signal; the exit code follows from it, as in a shell.
+        fix (`str | None`, optional):
+            How to go on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        signal_number: int,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message, fix=fix)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
+
+
+class ProcessLost(TrainingError):
+    """Another process that trains together with this one has ended."""
+
+
 class GenerationError(LocalLLMError):
     """A reply that could not be generated; the model stays usable."""
+
+
+def _rebuilt(
+    kind: type[LocalLLMError],
+    arguments: tuple,
+    values: dict[str, object],
+) -> LocalLLMError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(values)
+    return error

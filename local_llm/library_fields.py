@@ -76,11 +76,35 @@ LIBRARIES: dict[str, Library] = {
 }
 
 
-# Arguments without an annotation whose default, None, tells no type either.
-_UNTOLD = {
+_REPORTERS = (
+    "'all', 'none', 'azure_ml', 'clearml', 'codecarbon', 'comet_ml', "
+    "'dagshub', 'dvclive', 'flyte', 'kubeflow', 'mlflow', 'neptune', "
+    "'swanlab', 'tensorboard', 'trackio', 'wandb'"
+)
+_LOG_LEVELS = "'passive', 'detail', 'debug', 'info', 'warning', 'error'"
+
+# Where the library's own annotation is missing, or says less than its code:
+# the rest fails, often only after the model was loaded.
+_NARROWER = {
     "llm_int8_skip_modules": "list[str] | None",
     "bnb_4bit_compute_dtype": "str | None",
     "bnb_4bit_quant_storage": "str | None",
+    "activation_checkpointing_kwargs": "dict | None",
+    "debug": "Literal['', 'underflow_overflow', 'tpu_metrics_debug']",
+    "gradient_checkpointing_kwargs": "dict | None",
+    "include_num_input_tokens_seen": "bool | Literal['all', 'non_padding', "
+    "'no']",
+    "log_level": f"Literal[{_LOG_LEVELS}, 'critical']",
+    "log_level_replica": f"Literal[{_LOG_LEVELS}, 'critical']",
+    "lr_scheduler_kwargs": "dict | None",
+    "pad_to_multiple_of": "int | Literal['auto'] | None",
+    "report_to": f"Literal[{_REPORTERS}] | list[Literal[{_REPORTERS}]] | None",
+    # Biases are the base model's, and other ways of starting, such as PiSSA,
+    # change it as well; all adapters share it.
+    "bias": "Literal['none']",
+    "init_lora_weights": "bool | Literal['gaussian']",
+    "alpha_pattern": "dict[str, float] | None",
+    "rank_pattern": "dict[str, int] | None",
 }
 
 
@@ -167,7 +191,11 @@ def _field(
                 default = ast.unparse(keyword.value)
             elif keyword.arg == "metadata":
                 kinds = _with_choices(kinds, keyword.value)
-    return LibraryField(kinds, default)
+    narrower = _NARROWER.get(getattr(line.target, "id", ""))
+    return LibraryField(
+        parse_annotation(narrower) if narrower else kinds,
+        default,
+    )
 
 
 def _with_choices(kinds: tuple[Kind, ...], node: ast.expr) -> tuple[Kind, ...]:
@@ -203,7 +231,7 @@ def _argument_fields(node: ast.ClassDef) -> dict[str, LibraryField]:
 
 def _argument_kinds(name: str, default: ast.expr) -> tuple[Kind, ...]:
     value = getattr(default, "value", None)
-    return parse_annotation(_UNTOLD.get(name, type(value).__name__))
+    return parse_annotation(_NARROWER.get(name, type(value).__name__))
 
 
 def _enum_choices(node: ast.ClassDef) -> tuple[str, ...]:

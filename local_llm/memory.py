@@ -4,8 +4,13 @@
 import os
 import resource
 import sys
+from pathlib import Path
 
+import psutil
 import torch
+
+_CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container how much memory it may have."""
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -26,3 +31,27 @@ def reset_peak_memory(device: torch.device) -> None:
 def total_memory_bytes() -> int:
     """The machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def process_memory_bytes() -> int:
+    """What this process has in memory now."""
+    return psutil.Process().memory_info().rss
+
+
+def free_memory_bytes(device: torch.device) -> int:
+    """What this process may have in all: what is free and what it has."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device)
+    free = psutil.virtual_memory().available + process_memory_bytes()
+    return min(free, _container_limit(_CGROUP) or free)
+
+
+def _container_limit(folder: Path) -> int | None:
+    """What a container may have; None where there is no limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        path = folder / name
+        if path.is_file():
+            limit = path.read_text().strip()
+            return int(limit) if limit.isdecimal() else None
+    return None

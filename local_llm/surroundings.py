@@ -7,11 +7,17 @@ Reads no environment itself and loads nothing. Raises ConfigError.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .base_model import LoadRequest
 from .errors import ConfigError
-from .settings import FineTuneSettings, ModelSettings, resolve_path
-from .training import Step
+from .settings import (
+    DEFAULT_FINE_TUNING,
+    FineTuneSettings,
+    ModelSettings,
+    resolve_path,
+)
+from .training_progress import Step
 
 
 @dataclass(frozen=True)
@@ -82,17 +88,35 @@ def load_request(
     Raises:
         `ConfigError`: They name no model.
     """
-    chosen = settings.fine_tune_config or FineTuneSettings()
+    chosen = settings.fine_tune_config or DEFAULT_FINE_TUNING
     source = surroundings.path_text(settings.local_model_path)
+    quantization = _quantization(chosen)
+    # What is trained whole is not rounded; what is only asked may be.
+    whole = chosen.trains_all_weights and not _quantizes(quantization)
     return LoadRequest(
         source=source or _named_source(settings, surroundings),
         cache=surroundings.cache,
         tokenizer=surroundings.path_text(settings.local_tokenizer_path),
         revision=settings.revision,
-        quantization=chosen.bnb_config,
+        quantization=quantization,
+        dtype="float32" if whole else None,
         device=settings.device,
         token=surroundings.token,
     )
+
+
+def _quantization(chosen: FineTuneSettings) -> dict[str, Any] | None:
+    """Weights that are all trained cannot be quantized."""
+    if chosen.trains_all_weights and chosen.bnb_config is None:
+        return {}
+    return chosen.bnb_config
+
+
+def _quantizes(quantization: Mapping[str, Any] | None) -> bool:
+    if quantization is None:  # by default
+        return True
+    keys = ("load_in_4bit", "load_in_8bit")
+    return any(quantization.get(key) for key in keys)
 
 
 def _named_source(settings: ModelSettings, surroundings: Surroundings) -> str:

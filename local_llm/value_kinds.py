@@ -98,11 +98,19 @@ def described(kinds: tuple[Kind, ...]) -> str:
         if kind.choices:
             several = "one of " if kind.choices[1:] else ""
             text = several + ", ".join(map(_json_text, kind.choices))
-        elif kind.name == "array" and kind.items:
-            members = (_WORDS.get(k.name, ("", "?"))[1] for k in kind.items)
-            text = "a list of " + " or ".join(members)
+        elif kind.items and kind.items != (Kind("any"),):
+            text = f"{text} of {_members(kind.items)}"
         if text not in words:
             words.append(text)
+    return " or ".join(words)
+
+
+def _members(kinds: tuple[Kind, ...]) -> str:
+    """The kinds in words, in the plural."""
+    words = (
+        described((kind,)) if kind.choices else _WORDS[kind.name][1]
+        for kind in kinds
+    )
     return " or ".join(words)
 
 

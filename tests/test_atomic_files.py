@@ -1,19 +1,30 @@
 # -*- coding: utf-8 -*-
 """A file or folder is there whole or not at all, and says when it changed."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from local_llm.atomic_files import (
     MANIFEST_NAME,
+    check_disk_space,
     check_manifest,
+    check_nothing_else,
     check_writable,
     child,
+    delete_partials,
     is_sealed,
+    is_whole,
+    placed_folder,
+    readable_size,
     sealed_folder,
+    set_aside,
     sha256_of,
+    whole_file,
     write_json,
     write_text,
 )
@@ -203,3 +214,194 @@ def test_a_name_that_stays_inside_gives_its_path(
     name: str,
 ) -> None:
     assert child(tmp_path, name) == (tmp_path / name).resolve()
+
+
+# -- on the disk ------------------------------------------------------------
+
+
+def test_everything_is_on_the_disk_before_it_stands_in_its_place(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flush, rename, seen = os.fsync, os.rename, []
+
+    def noted_flush(descriptor: int) -> None:
+        seen.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        flush(descriptor)
+
+    def noted_rename(source: Path, target: Path) -> None:
+        seen.append(f"-> {Path(target).name}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(os, "rename", noted_rename)
+    with sealed_folder(tmp_path / "run") as partial:
+        (partial / "inner").mkdir()
+        (partial / "inner" / "text").write_text("x")
+    renamed = seen.index("-> run")
+    before = seen[:renamed]
+    assert before[-1] == partial.name
+    assert {"inner", "text", MANIFEST_NAME} < {*before}
+    assert before.index("text") < before.index("inner")
+    assert seen[renamed + 1 :] == [tmp_path.name]
+
+
+def test_what_cannot_be_brought_to_the_disk_replaces_nothing(
+    sealed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/a"):
+            raise OSError(5, "Input/output error")
+
+    with (
+        pytest.raises(CheckpointError, match="run: Input/output error"),
+        sealed_folder(sealed) as partial,
+    ):
+        (partial / "a").write_text("x")
+        monkeypatch.setattr(os, "fsync", fail)
+    assert [one.name for one in sealed.parent.iterdir()] == ["run"]
+    check_manifest(sealed)
+
+
+def test_a_folder_is_placed_without_a_manifest(tmp_path: Path) -> None:
+    with placed_folder(tmp_path / "run") as partial:
+        (partial / "a").write_text("x")
+    assert [one.name for one in tmp_path.rglob("*")] == ["run", "a"]
+
+
+def test_a_folder_is_not_placed_on_another(sealed: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot write .*run: "):
+        with placed_folder(sealed) as partial:
+            (partial / "a").write_text("x")
+    check_manifest(sealed)
+    assert [one.name for one in sealed.parent.iterdir()] == ["run"]
+
+
+# -- room -------------------------------------------------------------------
+
+
+def test_a_disk_with_room_is_fine(tmp_path: Path) -> None:
+    check_disk_space(tmp_path / "not" / "there" / "yet", 1)
+
+
+def test_a_disk_without_room_tells_what_is_needed_and_free(
+    tmp_path: Path,
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(CheckpointError, match="needs .* GB, and .* are free"):
+        check_disk_space(tmp_path / "run", free + 10**12)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (2_550_000, "2.5 MB"),
+        (17_000_000_000, "17.0 GB"),
+    ],
+)
+def test_a_size_is_told_in_its_unit(size: int, text: str) -> None:
+    assert readable_size(size) == text
+
+
+# -- setting aside, and what is more or less than was written ----------------
+
+
+def test_what_is_set_aside_is_numbered(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / "a").write_text(str(number))
+        assert set_aside(tmp_path / "a", "old") == tmp_path / f"a.old-{number}"
+    assert (tmp_path / "a.old-1").read_text() == "1"
+    assert set_aside(tmp_path / "a", "old") is None
+
+
+def test_a_link_that_leads_nowhere_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "nowhere")
+    set_aside(tmp_path / "a", "old")
+    assert (tmp_path / "a.old-1").is_symlink()
+
+
+def test_what_cannot_be_renamed_is_a_checkpoint_error() -> None:
+    with pytest.raises(CheckpointError, match="cannot rename /proc/self/"):
+        set_aside(Path("/proc/self/status"), "old")
+
+
+def test_a_sealed_folder_is_whole_and_holds_nothing_else(
+    sealed: Path,
+) -> None:
+    assert is_whole(sealed)
+    check_nothing_else(sealed)
+
+
+def test_a_folder_that_lost_bytes_is_not_whole(sealed: Path) -> None:
+    (sealed / "weights.bin").write_bytes(b"short")
+    assert not is_whole(sealed)
+    (sealed / "weights.bin").unlink()
+    assert not is_whole(sealed)
+
+
+def test_a_file_more_and_a_link_are_told(sealed: Path) -> None:
+    (sealed / "inner" / "more").write_text("x")
+    with pytest.raises(CheckpointError, match="inner/more was not there"):
+        check_nothing_else(sealed)
+    (sealed / "inner" / "more").unlink()
+    (sealed / "inner" / "link").symlink_to(sealed)
+    with pytest.raises(CheckpointError, match="inner/link is a link"):
+        check_nothing_else(sealed)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_is_no_name_is_a_checkpoint_error(
+    tmp_path: Path,
+    name: str,
+) -> None:
+    with pytest.raises(CheckpointError, match="is no name of a file"):
+        child(tmp_path, name)
+
+
+# -- one file ----------------------------------------------------------------
+
+
+def test_a_whole_file_replaces_the_old_one_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "file"
+    for text in ("first", "second"):
+        with whole_file(target) as partial:
+            partial.write_text(text)
+            assert partial.parent == target.parent
+        assert target.read_text() == text
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_that_was_not_finished_leaves_the_old_one(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(ValueError), whole_file(target) as partial:
+        partial.write_text("half")
+        raise ValueError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_disk_that_fills_up_in_between_is_an_error_with_the_path(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "file"
+    with pytest.raises(CheckpointError, match=str(target)):
+        with whole_file(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_have_left_of_one_folder_alone_is_deleted(
+    tmp_path: Path,
+) -> None:
+    kept = {".run[1].other", ".run1.partial-x", "run[1]"}
+    for name in (*kept, ".run[1].partial-abc", ".run[1].partial-xyz"):
+        (tmp_path / name).mkdir()
+    delete_partials(tmp_path / "run[1]")
+    assert {path.name for path in tmp_path.iterdir()} == kept

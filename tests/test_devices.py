@@ -1,6 +1,8 @@
 # -*- coding: utf-8 -*-
 """The device and number format are what is there and what is fast there."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -36,6 +38,68 @@ def test_the_wanted_device_else_a_gpu_else_the_cpu(
     set_gpu(monkeypatch, gpu)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert choose_device(wanted) == chosen
+
+
+@pytest.fixture(name="second")
+def fixture_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the second of two on its machine, which has 2 GPUs."""
+    for name, value in {"WORLD_SIZE": 2, "RANK": 1, "LOCAL_RANK": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "wanted", "chosen"),
+    [
+        (True, None, "cuda:1"),
+        (True, "cuda", "cuda:1"),
+        (False, None, "cpu"),
+        (False, "cpu", "cpu"),
+    ],
+)
+@pytest.mark.usefixtures("second")
+def test_of_several_processes_each_takes_the_gpu_of_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: bool,
+    wanted: str | None,
+    chosen: str,
+) -> None:
+    set_gpu(monkeypatch, gpu)
+    assert choose_device(wanted) == chosen
+
+
+@pytest.mark.usefixtures("second")
+def test_a_launcher_can_keep_several_processes_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_gpu(monkeypatch, there=True)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert choose_device(None) == choose_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("wanted", ["cuda:0", "cpu", "mps"])
+@pytest.mark.usefixtures("second")
+def test_a_device_that_several_processes_cannot_have_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+) -> None:
+    set_gpu(monkeypatch, there=True)
+    with pytest.raises(ConfigError, match="device of several processes"):
+        choose_device(wanted)
+
+
+@pytest.mark.usefixtures("second")
+def test_more_processes_than_gpus_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_gpu(monkeypatch, there=True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError) as caught:
+        choose_device(None)
+    (problem,) = caught.value.problems
+    assert problem == "no GPU is left for process 2; there are 1"
+    assert caught.value.fix == "start no more than 1 on this machine"
 
 
 @without_gpu
@@ -127,7 +191,11 @@ def test_else_the_format_that_is_fast_there(
     fast: bool,
     dtype: torch.dtype,
 ) -> None:
-    monkeypatch.setattr(devices, "cpu_computes_bfloat16_fast", lambda: fast)
+    monkeypatch.setattr(
+        devices,
+        "cpu_computes_bfloat16_fast",
+        lambda cache: fast,
+    )
     monkeypatch.setattr(
         torch.cuda,
         "is_bf16_supported",
@@ -153,3 +221,25 @@ def test_the_speed_of_this_cpu_is_measured_once(
     first = devices.cpu_computes_bfloat16_fast()
     monkeypatch.setattr(devices, "_seconds", lambda dtype: pytest.fail())
     assert devices.cpu_computes_bfloat16_fast() is first
+
+
+def test_what_was_measured_is_kept_for_the_next_process(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    measure = devices.cpu_computes_bfloat16_fast.__wrapped__
+    seconds = {torch.float32: 1.0, torch.bfloat16: 0.5}
+    monkeypatch.setattr(devices, "_seconds", seconds.get)
+    assert measure(tmp_path / "new") is True
+    monkeypatch.setattr(devices, "_seconds", {}.get)
+    assert measure(tmp_path / "new") is True
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_measurement(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(devices, "_seconds", lambda dtype: 1.0)
+    measure = devices.cpu_computes_bfloat16_fast.__wrapped__
+    assert measure(tmp_path / "file" / "cache") is False

@@ -1,10 +1,18 @@
 # -*- coding: utf-8 -*-
 """An error says what to do, and its class fixes the exit code."""
 
+import pickle
+
 import pytest
 
 from local_llm import errors
-from local_llm.errors import ConfigError, LocalLLMError, WeightsError
+from local_llm.errors import (
+    ConfigError,
+    LocalLLMError,
+    TrainingError,
+    TrainingInterrupted,
+    WeightsError,
+)
 
 CODES = {
     "ConfigError": 2,
@@ -13,6 +21,8 @@ CODES = {
     "WeightsError": 3,
     "CheckpointError": 3,
     "TrainingError": 3,
+    "TrainingInterrupted": 3,
+    "ProcessLost": 3,
     "GenerationError": 3,
 }
 
@@ -45,3 +55,30 @@ def test_a_config_error_lists_every_problem_below_the_place() -> None:
     error = ConfigError("a file", ["one", "two"], fix="correct both")
     assert str(error) == "a file:\n  - one\n  - two\n  fix: correct both"
     assert (error.where, error.problems) == ("a file", ["one", "two"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("a file", ["one", "two"], fix="correct both"),
+        WeightsError("it is missing"),
+        TrainingInterrupted("stopped", signal_number=1, fix="resume"),
+    ],
+)
+def test_an_error_is_the_same_in_another_process(
+    error: LocalLLMError,
+) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), str(there)) == (type(error), str(error))
+    assert vars(there) == vars(error)
+
+
+@pytest.mark.parametrize(("number", "code"), [(1, 129), (2, 130), (15, 143)])
+def test_an_interrupted_run_exits_as_a_shell_tells_signals(
+    number: int,
+    code: int,
+) -> None:
+    error = TrainingInterrupted("stopped", signal_number=number, fix="resume")
+    assert (error.exit_code, error.signal_number) == (code, number)
+    assert isinstance(error, TrainingError)
+    assert str(error) == "stopped\n  fix: resume"

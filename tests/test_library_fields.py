@@ -64,7 +64,10 @@ def test_a_library_of_another_shape_is_told(
         ("training_args", "bf16", None, "True"),
         ("training_args", "packing_strategy", "bfd", "best"),
         ("lora_config", "target_modules", ["q_proj"], 1),
-        ("lora_config", "init_lora_weights", "pissa_niter_16", "x"),
+        ("training_args", "report_to", ["trackio"], ["x"]),
+        ("training_args", "pad_to_multiple_of", "auto", "8"),
+        ("lora_config", "init_lora_weights", "gaussian", "pissa_niter_16"),
+        ("lora_config", "rank_pattern", {"q_proj": 4}, {"q_proj": "4"}),
         ("lora_config", "eva_config", {"rho": 2.0}, None),
         ("bnb_config", "load_in_4bit", True, "True"),
         ("bnb_config", "llm_int8_threshold", 6, "6"),
@@ -99,3 +102,28 @@ def test_the_arguments_are_those_of_the_imported_class() -> None:
     imported = importlib.import_module("transformers").BitsAndBytesConfig
     truth = set(inspect.signature(imported.__init__).parameters)
     assert set(library_fields("bnb_config")) == truth - {"self", "kwargs"}
+
+
+def choices_of(key: str) -> set[Any]:
+    kinds = library_fields("training_args")[key].kinds
+    return {choice for kind in kinds for choice in kind.choices}
+
+
+def test_the_trackers_are_those_of_the_library() -> None:
+    module = importlib.import_module(
+        "transformers.integrations.integration_utils",
+    )
+    known = set(module.INTEGRATION_TO_CALLBACK)
+    assert choices_of("report_to") == known | {"all", "none"}
+
+
+@pytest.mark.parametrize("key", ["log_level", "log_level_replica"])
+def test_the_log_levels_are_those_of_the_library(key: str) -> None:
+    module = importlib.import_module("transformers.training_args")
+    assert choices_of(key) == set(module.trainer_log_levels)
+
+
+def test_the_choices_for_debugging_are_those_of_the_library() -> None:
+    module = importlib.import_module("transformers.debug_utils")
+    known = {option.value for option in module.DebugOption}
+    assert choices_of("debug") == known | {""}

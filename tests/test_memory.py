@@ -1,10 +1,16 @@
 # -*- coding: utf-8 -*-
 """Memory is told in bytes, and never less than what is held."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from local_llm import memory
 from local_llm.memory import (
+    free_memory_bytes,
     peak_memory_bytes,
+    process_memory_bytes,
     reset_peak_memory,
     total_memory_bytes,
 )
@@ -30,3 +36,38 @@ def test_a_reset_on_a_cpu_is_harmless() -> None:
 
 def test_the_memory_of_the_machine_is_more_than_a_gibibyte() -> None:
     assert total_memory_bytes() > 1 << 30
+
+
+def test_a_process_has_no_more_than_its_peak() -> None:
+    # The system counts pages of a thread's own later than the peak's.
+    assert 50e6 < process_memory_bytes() < 1.05 * peak_memory_bytes(CPU)
+
+
+def test_free_is_what_the_process_has_and_what_nobody_has() -> None:
+    free = free_memory_bytes(CPU)
+    assert process_memory_bytes() < free <= 1.1 * total_memory_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "limit"),
+    [
+        ("memory.max", "2000000\n", 2_000_000),
+        ("memory.max", "max\n", None),
+        ("memory/memory.limit_in_bytes", "3000000", 3_000_000),
+        ("another", "1", None),
+    ],
+)
+def test_a_container_says_what_it_may_have(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    text: str,
+    limit: int | None,
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    free = free_memory_bytes(CPU)
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    found = free_memory_bytes(CPU)
+    assert found == (limit or pytest.approx(free, rel=0.2))

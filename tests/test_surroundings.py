@@ -14,7 +14,7 @@ from local_llm.surroundings import (
     cache_folder,
     load_request,
 )
-from local_llm.training import Step
+from local_llm.training_progress import Step
 
 
 def settings(**values) -> ModelSettings:
