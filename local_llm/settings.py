@@ -28,6 +28,11 @@ from local_llm.settings_combinations import (
     entry_problems,
     fine_tune_problems,
 )
+from local_llm.settings_data import (
+    DataSourceSettings,
+    check_columns,
+    check_data_path,
+)
 from local_llm.settings_file import (
     absolute,
     names_of,
@@ -37,6 +42,8 @@ from local_llm.settings_file import (
 )
 
 __all__ = [
+    "DEFAULT_FINE_TUNING",
+    "DataSourceSettings",
     "FineTuneSettings",
     "GenerationSettings",
     "ModelSettings",
@@ -79,6 +86,18 @@ class FineTuneSettings:
     held_out_rows: int | None = None
     strict_data: bool = False
     merge_same_role: bool = True
+    data_format: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    early_stopping_patience: int | None = None
+
+    @property
+    def trains_all_weights(self) -> bool:
+        """Whether the whole model is trained, without an adapter."""
+        return self.lora_config is None and not self.continue_lora_finetuning
+
+
+DEFAULT_FINE_TUNING = FineTuneSettings(lora_config={})
+"""Where an entry does not say how to fine-tune: an adapter, by defaults."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class ModelSettings:
     local_tokenizer_path: Path | None = None
     max_length: int = 256
     device: str | None = None
-    data_path: str | None = None
+    data_path: str | list[str | DataSourceSettings] | None = None
     output_dir: Path | None = None
     fine_tune_config: FineTuneSettings | None = None
     generation: GenerationSettings = GenerationSettings()
@@ -121,10 +140,21 @@ def load_settings(path: Path, config_name: str) -> ModelSettings:
         path (`Path`): The config file.
         config_name (`str`): The name of the entry.
     """
+    entry = find_entry(path, config_name)
+    return parse_settings(entry, entry_place(path, entry))
+
+
+def find_entry(path: Path, config_name: str) -> dict[str, Any]:
+    """One entry of a config file, of whatever type, not checked yet.
+
+    Args:
+        path (`Path`): The config file.
+        config_name (`str`): The name of the entry.
+    """
     entries = read_entries(path)
     for entry in entries:
         if entry["config_name"] == config_name:
-            return parse_settings(entry, _entry_place(path, entry))
+            return entry
     names = [entry["config_name"] for entry in entries]
     near = difflib.get_close_matches(str(config_name)[:64], names, n=1)
     hint = f", did you mean {quoted(near[0])}?" if near else ""
@@ -150,7 +180,7 @@ def load_all_settings(path: Path) -> dict[str, ModelSettings]:
         if _is_for_another_program(entry):
             continue
         try:
-            settings[name] = parse_settings(entry, _entry_place(path, entry))
+            settings[name] = parse_settings(entry, entry_place(path, entry))
         except ConfigError as error:
             findings.problems += [
                 f"entry {quoted(name)}: {problem}"
@@ -221,7 +251,8 @@ def resolve_path(value: str | Path, base: Path) -> Path:
     return Path(base) / os.path.expanduser(value)
 
 
-def _entry_place(path: Path, entry: Mapping[str, Any]) -> str:
+def entry_place(path: Path, entry: Mapping[str, Any]) -> str:
+    """Where an entry stands, for messages."""
     return f"{absolute(path)}, entry {quoted(entry['config_name'])}"
 
 
@@ -250,12 +281,20 @@ def _entry_values(raw: dict[str, Any], findings: Findings) -> dict[str, Any]:
             values["fine_tune_config"],
             findings,
         )
+    if "data_path" in values:
+        values["data_path"] = check_data_path(
+            values["data_path"],
+            "data_path",
+            findings,
+        )
     findings.problems += entry_problems(raw, values)
     return values
 
 
 def _check_fine_tune(raw: object, findings: Findings) -> dict[str, Any]:
     values = check_section(raw, FINE_TUNE, findings)
+    columns = values.get("columns")
+    check_columns(columns, f"{FINE_TUNE.path}.columns", findings)
     for name in LIBRARY_SECTIONS:
         if values.get(name) is None:
             continue

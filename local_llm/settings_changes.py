@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .settings import (
+    DEFAULT_FINE_TUNING,
     MODEL_TYPE,
     FineTuneSettings,
     ModelSettings,
@@ -91,7 +92,7 @@ def with_fine_tuning(
     Raises:
         `ConfigError`: A key does not exist or has a wrong value.
     """
-    current = settings.fine_tune_config or FineTuneSettings()
+    current = settings.fine_tune_config or DEFAULT_FINE_TUNING
     if changes:
         given = parse_fine_tune_config(dict(changes), "fine_tune_config")
         named = {key: getattr(given, key) for key in changes}

@@ -18,6 +18,7 @@ from typing import Any
 
 from local_llm.errors import ConfigError
 from local_llm.library_fields import LIBRARIES, library_fields
+from local_llm.served_values import ALL_RULES, SERVED_RULES
 from local_llm.settings_file import (
     MAX_DEPTH,
     MAX_DIGITS,
@@ -30,13 +31,9 @@ from local_llm.settings_file import (
     shown,
     walk,
 )
-from local_llm.settings_values import (
-    OLD_NAMES,
-    RESERVED,
-    RULES,
-    SECRET_KEYS,
-    Rule,
-)
+from local_llm.settings_names import OLD_NAMES, RESERVED, SECRET_KEYS
+from local_llm.settings_rules import Rule
+from local_llm.settings_values import RULES
 from local_llm.value_kinds import Kind, accepts, described, parse_annotation
 
 log = logging.getLogger("local_llm.settings")
@@ -47,6 +44,10 @@ _LEVELS = {
     "entry": "the top level of the entry",
     "generation": "generation",
     "fine_tune_config": "fine_tune_config",
+    "data_source": "a source of data_path",
+    "openai_chat": "the top level of the entry",
+    "client_args": "client_args",
+    "generate_args": "generate_args",
 }
 # The original example wrote these as strings.
 _OLD_SECTIONS = ("bnb_config", "fine_tune_config")
@@ -127,19 +128,27 @@ def library_section(name: str) -> Section:
     return Section(name, path, kinds, LIBRARIES[name].title)
 
 
-def check_values(raw: object, path: str, findings: Findings) -> bool:
+def check_values(
+    raw: object,
+    path: str,
+    findings: Findings,
+    secrets: str = "set HF_TOKEN",
+) -> bool:
     """Check what holds for every value, however deep; false where too deep.
 
     Args:
         raw (`object`): An entry, or a part of one.
         path (`str`): The key path of that part; empty for an entry.
         findings (`Findings`): Where problems go.
+        secrets (`str`, optional): What to do with a token instead.
     """
     for spot in walk(raw, path):
         if spot.depth > MAX_DEPTH:
             findings.add(path, f"is nested more than {MAX_DEPTH} deep")
             return False
-        problem = _secret_problem(spot) or _unreadable(spot.value)
+        secret = _secret_problem(spot)
+        problem = f"{secret}; {secrets}" if secret else ""
+        problem = problem or _unreadable(spot.value)
         if problem:
             findings.add(spot.path, problem)
     return True
@@ -193,9 +202,9 @@ def _own_kinds(annotation: str) -> tuple[Kind, ...]:
 
 def _secret_problem(spot: Spot) -> str:
     if isinstance(spot.key, str) and spot.key.lower() in SECRET_KEYS:
-        return "a token does not belong in a config; set HF_TOKEN"
+        return "a token does not belong in a config"
     if isinstance(spot.value, str) and masked(spot.value) != spot.value:
-        return "looks like a token or password; set HF_TOKEN"
+        return "looks like a token or password"
     return ""
 
 
@@ -233,7 +242,8 @@ def _hint(key: str, section: Section) -> str:
     home = _home_of(key, section)
     if home:
         return f", it belongs in {home}"
-    for name in (section.name, *(n for n in RULES if n != section.name)):
+    others = [one for one in _family(section) if one != section.name]
+    for name in (section.name, *others):
         near = difflib.get_close_matches(key[:64], sorted(_keys_of(name)), n=1)
         if near:
             place = "" if name == section.name else f" in {_level(name)}"
@@ -246,10 +256,15 @@ def _hint(key: str, section: Section) -> str:
 def _home_of(key: str, section: Section) -> str:
     homes = [
         _level(name)
-        for name in RULES
+        for name in _family(section)
         if name != section.name and key in _keys_of(name)
     ]
     return " or ".join(homes)
+
+
+def _family(section: Section) -> Collection[str]:
+    """The sections of an entry of the same type."""
+    return SERVED_RULES if section.name in SERVED_RULES else RULES
 
 
 def _level(name: str) -> str:
@@ -258,7 +273,7 @@ def _level(name: str) -> str:
 
 def _keys_of(name: str) -> Collection[str]:
     if name not in LIBRARIES:
-        return RULES[name]
+        return ALL_RULES[name]
     try:
         return library_fields(name).keys() - RESERVED.get(name, {}).keys()
     except ConfigError:
@@ -276,6 +291,10 @@ def _modernised(
         return str(value)
     if type(value).__name__ == "dtype":  # torch's own, from a caller
         return str(value).removeprefix("torch.")
+    if section.name == "bnb_config" and type(value) is int:
+        # BitsAndBytesConfig takes no integer for a number.
+        whole = Kind("number") in section.kinds[key]
+        return float(value) if whole else value
     today = _written_today(key, value, section)
     if today is not value:
         findings.warnings.append(
@@ -298,7 +317,7 @@ def _written_today(key: str, value: object, section: Section) -> object:
 
 def _value_problem(key: str, value: object, section: Section) -> str:
     kinds = section.kinds[key]
-    rule = RULES[section.name].get(key, _ANY)
+    rule = ALL_RULES[section.name].get(key, _ANY)
     if accepts(kinds, value) and rule.allows(value):
         return ""
     hint = _quotes_hint(kinds, value)

@@ -16,6 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from local_llm.library_fields import LIBRARIES, library_fields
+from local_llm.served_settings import (
+    CLIENT,
+    GENERATE,
+    SERVED,
+    SERVED_TYPE,
+    ClientSettings,
+    ServedGenerationSettings,
+    ServedModelSettings,
+)
+from local_llm.served_settings import REQUIRED as SERVED_REQUIRED
+from local_llm.served_values import ALL_RULES
 from local_llm.settings import (
     ENTRY,
     FINE_TUNE,
@@ -24,24 +35,38 @@ from local_llm.settings import (
     GenerationSettings,
     ModelSettings,
 )
-from local_llm.settings_checks import Section, library_section
-from local_llm.settings_values import RESERVED, RULES, SECRET_KEYS, Rule
+from local_llm.settings_checks import Section, library_section, own_section
+from local_llm.settings_data import SECTION, DataSourceSettings
+from local_llm.settings_names import RESERVED, SECRET_KEYS
+from local_llm.settings_rules import Rule
+from local_llm.settings_values import DATA_COLUMNS
 from local_llm.value_kinds import Kind, described, kinds_schema
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
 PACKAGES = ("trl", "transformers", "peft")
 REQUIRED = ("config_name", "model_type")
+REQUIRED_OF = {
+    "entry": REQUIRED,
+    SECTION: ("path",),
+    "openai_chat": SERVED_REQUIRED,
+}
 VALUES: dict[str, type] = {
     "entry": ModelSettings,
     "generation": GenerationSettings,
     "fine_tune_config": FineTuneSettings,
+    SECTION: DataSourceSettings,
+    "openai_chat": ServedModelSettings,
+    "client_args": ClientSettings,
+    "generate_args": ServedGenerationSettings,
 }
+SOURCE = own_section(SECTION, "data_path[]", DataSourceSettings)
 
 _INTRODUCTION = """\
 # Configuration
 
 `model_configs.json` is a list of entries. A program takes one by its
-`config_name`; entries of another `model_type` are left to other programs.
+`config_name`; entries of another `model_type` than `huggingface` and
+`openai_chat` are left to other programs.
 Every value is checked before a model is loaded, and every problem is reported
 at once, with its key and the nearest known name.
 
@@ -85,9 +110,13 @@ _HEADINGS = {
     "entry": "Keys of an entry",
     "generation": "Keys of `generation`",
     "fine_tune_config": "Keys of `fine_tune_config`",
+    SECTION: "Keys of a source that `data_path` lists",
     "training_args": "Keys of `fine_tune_config.training_args`",
     "lora_config": "Keys of `fine_tune_config.lora_config`",
     "bnb_config": "Keys of `fine_tune_config.bnb_config`",
+    "openai_chat": "Keys of an entry of a served model",
+    "client_args": "Keys of `client_args`",
+    "generate_args": "Keys of `generate_args`",
 }
 
 
@@ -101,7 +130,9 @@ def versions() -> str:
 
 def sections() -> list[Section]:
     """Every section of an entry, in the order of the page."""
-    return [ENTRY, GENERATION, FINE_TUNE, *map(library_section, LIBRARIES)]
+    libraries = map(library_section, LIBRARIES)
+    local = [ENTRY, SOURCE, GENERATION, FINE_TUNE, *libraries]
+    return [*local, SERVED, CLIENT, GENERATE]
 
 
 def schema() -> dict[str, Any]:
@@ -109,7 +140,8 @@ def schema() -> dict[str, Any]:
     definitions = {
         section.name: _section_schema(section) for section in sections()
     }
-    definitions["entry"]["required"] = list(REQUIRED)
+    for name, required in REQUIRED_OF.items():
+        definitions[name]["required"] = list(required)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": f"generated with {versions()}",
@@ -123,10 +155,19 @@ def schema() -> dict[str, Any]:
                 "config_name": {"type": "string", "minLength": 1},
                 "model_type": {"type": "string"},
             },
-            "if": {"properties": {"model_type": {"const": "huggingface"}}},
-            "then": {"$ref": "#/$defs/entry"},
+            "allOf": [
+                _of_type("huggingface", "entry"),
+                _of_type(SERVED_TYPE, "openai_chat"),
+            ],
         },
         "$defs": definitions,
+    }
+
+
+def _of_type(model_type: str, definition: str) -> dict[str, Any]:
+    return {
+        "if": {"properties": {"model_type": {"const": model_type}}},
+        "then": {"$ref": f"#/$defs/{definition}"},
     }
 
 
@@ -212,7 +253,7 @@ def _key_schema(
     kinds: tuple[Kind, ...],
     section: Section,
 ) -> dict[str, Any]:
-    rule = RULES[section.name].get(key, Rule(""))
+    rule = ALL_RULES[section.name].get(key, Rule(""))
     if key in _HEADINGS:
         found: dict[str, Any] = {"$ref": f"#/$defs/{key}"}
         if any(kind.name == "null" for kind in kinds):
@@ -220,9 +261,20 @@ def _key_schema(
     elif rule.choices:
         null = [None] if any(kind.name == "null" for kind in kinds) else []
         found = {"enum": [*rule.choices, *null]}
+    elif key == "data_path":
+        found = _sources_schema(rule)
     else:
         found = kinds_schema(kinds) | rule.schema()
+    if key == "columns":
+        found["propertyNames"] = {"enum": list(DATA_COLUMNS)}
     return found | ({"description": rule.meaning} if rule.meaning else {})
+
+
+def _sources_schema(rule: Rule) -> dict[str, Any]:
+    text = {"type": "string"} | rule.schema()
+    source = {"anyOf": [text, {"$ref": f"#/$defs/{SECTION}"}]}
+    several = {"type": "array", "minItems": 1, "items": source}
+    return {"anyOf": [text, several, {"type": "null"}]}
 
 
 def _library_note(name: str) -> str:
@@ -238,7 +290,7 @@ def _table(section: Section) -> str:
         "| key | type | default | range | meaning |",
         "|---|---|---|---|---|",
     ]
-    for key, rule in RULES[section.name].items():
+    for key, rule in ALL_RULES[section.name].items():
         kinds = tuple(k for k in section.kinds[key] if k.name != "null")
         named = any(kind.choices for kind in kinds)
         cells = (
@@ -253,7 +305,7 @@ def _table(section: Section) -> str:
 
 
 def _default(key: str, section: Section) -> str:
-    if key in REQUIRED:
+    if key in REQUIRED_OF.get(section.name, ()):
         return "required"
     if section.name in LIBRARIES:
         text = library_fields(section.name)[key].default

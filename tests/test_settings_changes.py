@@ -72,7 +72,7 @@ def test_named_keys_of_fine_tuning_are_replaced_and_the_others_stay() -> None:
 def test_without_fine_tuning_there_is_one_of_defaults() -> None:
     bare = ModelSettings(config_name="a", pretrained_model_name_or_path="o/m")
     changed = with_fine_tuning(bare, None)
-    assert changed.fine_tune_config == FineTuneSettings()
+    assert changed.fine_tune_config == FineTuneSettings(lora_config={})
 
 
 def test_a_wrong_key_of_fine_tuning_is_named() -> None:

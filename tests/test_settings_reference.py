@@ -10,7 +10,9 @@ import pytest
 
 from local_llm.errors import ConfigError
 from local_llm.library_fields import library_fields
+from local_llm.served_values import ALL_RULES
 from local_llm.settings import parse_settings
+from local_llm.settings_names import SECRET_KEYS
 from local_llm.settings_reference import (
     FOLDER,
     files,
@@ -19,7 +21,6 @@ from local_llm.settings_reference import (
     schema,
     versions,
 )
-from local_llm.settings_values import RULES, SECRET_KEYS
 
 jsonschema = pytest.importorskip("jsonschema")
 SHIPPED = json.loads((FOLDER / "model_configs.json").read_text("utf-8"))
@@ -70,6 +71,9 @@ def test_the_schema_is_a_json_schema_and_accepts_the_shipped_file() -> None:
         ("training_args.hub_token", "x"),
         ("bnb_config.bnb_4bit_quant_type", "nf5"),
         ("max_seq_length", 8),
+        ("data_format", "csv"),
+        ("columns", {"story": "text"}),
+        ("columns", {"text": 5}),
     ],
 )
 def test_the_schema_and_the_settings_refuse_the_same(
@@ -92,6 +96,8 @@ POOL = [None, True, -2, -1, 0, 1, 16, 2**32, 0.5, 0.9, 1.5, "", "x", "nf4"]
 POOL += ["bfloat16", "CAUSAL_LM", "pissa_niter_4", [], ["x"], [1], {}]
 # What these must not say together no schema knows.
 APART = {"load_best_model_at_end", "logging_steps", "eval_steps", "save_steps"}
+APART |= {"dataloader_prefetch_factor", "layers_pattern"}
+APART |= {"layers_to_transform"}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,8 @@ def test_the_schema_and_the_settings_agree_on_every_value(name: str) -> None:
     different = []
     for key in library_fields(name).keys() - APART:
         for value in POOL:
-            entry = SHIPPED[1] | {"fine_tune_config": {name: {key: value}}}
+            config = {"lora_config": {}, name: {key: value}}
+            entry = SHIPPED[1] | {"fine_tune_config": config}
             try:
                 accepted = bool(parse_settings(entry, "here"))
             except ConfigError:
@@ -112,6 +119,28 @@ def test_the_schema_and_the_settings_agree_on_every_value(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "data_path",
+    [
+        [],
+        [" "],
+        [5],
+        [{"weight": 1}],
+        [{"path": "a", "weight": 0}],
+        [{"path": "a", "weigth": 1}],
+        [{"path": "a", "data_format": "csv"}],
+        [{"path": "a", "columns": {"story": "text"}}],
+    ],
+)
+def test_the_schema_and_the_settings_refuse_the_same_sources(
+    data_path: Any,
+) -> None:
+    entry = SHIPPED[1] | {"data_path": data_path}
+    assert not is_valid(entry)
+    with pytest.raises(ConfigError, match="data_path"):
+        parse_settings(entry, "here")
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"device": "cuda:1"},
@@ -119,6 +148,8 @@ def test_the_schema_and_the_settings_agree_on_every_value(name: str) -> None:
         {"revision": None},
         {"fine_tune_config": None},
         {"config_name": "a.b-c_d"},
+        {"data_path": ["a", {"path": "b", "weight": 2, "columns": None}]},
+        {"data_path": None},
     ],
 )
 def test_the_schema_and_the_settings_accept_the_same(
@@ -130,13 +161,20 @@ def test_the_schema_and_the_settings_accept_the_same(
 
 
 def test_entries_of_another_type_may_hold_anything() -> None:
-    other = {"config_name": "gpt", "model_type": "openai_chat", "x": 1}
+    other = {"config_name": "gpt", "model_type": "dashscope_chat", "x": 1}
     assert is_valid(other)
+
+
+def test_an_entry_of_a_served_model_may_not() -> None:
+    served = next(one for one in SHIPPED if one["model_type"] == "openai_chat")
+    assert is_valid(served)
+    assert not is_valid({**served, "x": 1})
+    assert not is_valid({**served, "client_args": {"timeout": 0}})
 
 
 def test_every_key_has_one_row_in_its_table() -> None:
     tables = page().split("\n## ")[2:]
-    for rules, table in zip(RULES.values(), tables, strict=True):
+    for rules, table in zip(ALL_RULES.values(), tables, strict=True):
         rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
         assert rows == list(rules)
 
