@@ -19,7 +19,10 @@ from .errors import WeightsError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "text"]
+
+PLAIN_TEXT: Role = "text"
+"""The role of a text without speakers; it is the only turn then."""
 
 OPENING_TEXT = "Please begin."
 """What the user says where a conversation would start with the assistant."""
@@ -29,6 +32,7 @@ CONTINUE_TEXT = "Please continue."
 
 _SLOT = "\ue000{index}\ue001"  # private-use characters: no template has them
 _SLOT_PATTERN = re.compile("\ue000(\\d+)\ue001")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _HTML_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*>")
 _MARKUP = re.compile(r"[<\[]\S*[>\]]")
 
@@ -80,6 +84,23 @@ def fold_system(turns: Sequence[Turn]) -> list[Turn]:
     return merge_same_role([Turn("user", "\n\n".join(system)), *rest])
 
 
+def starting_with_the_user(turns: Sequence[Turn]) -> list[Turn]:
+    """Let the user open a conversation that the assistant would begin."""
+    started = list(turns)
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if spoken and spoken[0].role == "assistant":
+        started.insert(started.index(spoken[0]), Turn("user", OPENING_TEXT))
+    return started
+
+
+def ending_with_the_user(turns: Sequence[Turn]) -> list[Turn]:
+    """Let the user ask for the reply where nobody has."""
+    if turns and turns[-1].role != "assistant":
+        return list(turns)
+    text = CONTINUE_TEXT if turns else OPENING_TEXT
+    return [*turns, Turn("user", text)]
+
+
 class ChatFormat:
     """Renders turns through the chat template of one tokenizer.
 
@@ -114,6 +135,11 @@ class ChatFormat:
         self._check_text_stays_text()
         self.folds_system = not self._template_shows_system()
         self.end_of_turn_id = self._find_end_of_turn()
+        # Read once: while a trainer runs, the tokenizer's end is another.
+        self._sequence_start = tokenizer.bos_token_id
+        self._sequence_end = tokenizer.eos_token_id
+        if self._sequence_end is None:
+            self._sequence_end = self.end_of_turn_id
         stop_ids = [self.end_of_turn_id, tokenizer.eos_token_id]
         self.stop_ids = tuple(
             dict.fromkeys(i for i in stop_ids if i is not None),
@@ -126,13 +152,16 @@ class ChatFormat:
 
         Args:
             turns (`Sequence[Turn]`):
-                The conversation; it ends with an assistant turn.
+                The conversation; it ends with an assistant turn. Or one turn
+                of the role "text".
 
         Returns:
             `RenderedChat`:
                 Assistant turns and the token that ends each are under the
-                loss, nothing else is.
+                loss, nothing else is; of a plain text all but its first mark.
         """
+        if [turn.role for turn in turns] == [PLAIN_TEXT]:
+            return self._render_text(turns[0].text)
         turns = self.normalise(turns)
         ids: list[int] = []
         mask: list[int] = []
@@ -157,10 +186,7 @@ class ChatFormat:
         Returns:
             `list[int]`: Token ids, shape (tokens,).
         """
-        turns = self.normalise(turns)
-        if not turns or turns[-1].role == "assistant":
-            text = CONTINUE_TEXT if turns else OPENING_TEXT
-            turns = [*turns, Turn("user", text)]
+        turns = ending_with_the_user(self.normalise(turns))
         ids: list[int] = []
         for piece in self._pieces(turns, asks_for_reply=True):
             if isinstance(piece, Turn):
@@ -178,20 +204,29 @@ class ChatFormat:
         turns = [turn for turn in turns if turn.text.strip()]
         if self.folds_system:
             turns = fold_system(turns)
-        turns = merge_same_role(turns)
-        spoken = [turn for turn in turns if turn.role != "system"]
-        if spoken and spoken[0].role == "assistant":
-            turns.insert(turns.index(spoken[0]), Turn("user", OPENING_TEXT))
-        return turns
+        return starting_with_the_user(merge_same_role(turns))
 
     def encode_text(self, text: str) -> list[int]:
-        """Encode text; no id of the result is a control token."""
-        ids: list[int] = []
-        for piece in self._cut_markers(text):
-            ids += self._encode(piece, split_special_tokens=True)
-        return ids
+        """Encode text; no id of the result is a control token.
+
+        Half a character (a lone surrogate), which no tokenizer takes, is
+        encoded as U+FFFD.
+        """
+        text = _HALF_CHARACTER.sub("\ufffd", text)
+        ids = self._encode_pieces(self._cut_markers(text))
+        if self.control_ids.isdisjoint(ids):
+            return ids
+        # Normalisation has made a mark of look-alikes, as NFKC does of "＜".
+        return self._encode_pieces(text)
 
     # -- steps -----------------------------------------------------------
+
+    def _render_text(self, text: str) -> RenderedChat:
+        """A text as it is, between the marks of the vocabulary."""
+        start = [i for i in (self._sequence_start,) if i is not None]
+        learned = [*self.encode_text(text), self._sequence_end]
+        mask = [0] * len(start) + [1] * len(learned)
+        return RenderedChat([*start, *learned], mask)
 
     def _pieces(
         self,
@@ -214,6 +249,14 @@ class ChatFormat:
             turns[int(part)] if position % 2 else part
             for position, part in enumerate(parts)
             if part
+        ]
+
+    def _encode_pieces(self, pieces: Iterable[str]) -> list[int]:
+        """Encode text piece by piece; a string is its characters."""
+        return [
+            token_id
+            for piece in pieces
+            for token_id in self._encode(piece, split_special_tokens=True)
         ]
 
     def _encode_markup(self, markup: str) -> list[int]:
@@ -244,7 +287,8 @@ class ChatFormat:
         marks = " ".join(
             self.tokenizer.convert_ids_to_tokens(sorted(self.control_ids)),
         )
-        if not self.control_ids.isdisjoint(self.encode_text(marks)):
+        ids = self._encode_pieces(self._cut_markers(marks))
+        if not self.control_ids.isdisjoint(ids):
             raise WeightsError(
                 f"the tokenizer of {self.tokenizer.name_or_path!r} turns "
                 f"plain text into control tokens",

@@ -5,47 +5,25 @@ Reads no files and knows nothing of tokens; each row is judged on its own.
 Raises DatasetError for a row that is wrong, RowDropped for one left out.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from .chat_format import Turn
 from .errors import DatasetError
+from .message_formats import (
+    read_messages,
+    read_prompt_completion,
+    read_sharegpt,
+)
+from .row_values import Row, WrittenTurn, decoded, names_of
+from .text_formats import read_alpaca, read_lima, read_text
 
-Row = dict[str, Any]
-
-TURN_WITHOUT_TEXT = "turn without text"
-TOOL_TURNS = "tool turns are not supported yet"
-
-ROLES = ("system", "user", "assistant")
-TOOL_ROLES = ("tool", "function")
 # Under this likeness a hint would point at a format that nobody meant.
 NEAREST_AT_LEAST = 0.6
-
-_KINDS: tuple[tuple[type, str], ...] = (
-    (str, "text"),
-    (int, "a number"),
-    (float, "a number"),
-    (dict, "an object"),
-    (list, "a list"),
-)
-
-
-class RowDropped(Exception):
-    """A row that is left out and counted; never reaches a user as such.
-
-    Args:
-        where (`str`):
-            The row, and the turn where one turn is the cause.
-        reason (`str`):
-            The reason under which the row is counted.
-    """
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
-        self.where = where
-        self.reason = reason
+# Compared with the names of columns, which may be of any length.
+LONGEST_NAME = 64
+LIST_COLUMNS = ("messages", "conversations", "history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +32,55 @@ class ConversationFormat:
 
     columns: tuple[str, ...]
     """The columns without which a row is not of this format."""
+    optional: tuple[str, ...]
+    """The columns that are read where they are there."""
     wants: str
     """What the columns hold, for people."""
     accepts: Callable[[Row], bool]
     """Whether a row that has the columns is of this format."""
-    read: Callable[[Row, str], list[Turn]]
+    read: Callable[[Row, str], list[WrittenTurn]]
     """The turns of a row; the text is the row's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormatChoice:
+    """What a user says of the format, in place of detection."""
+
+    data_format: str | None = None
+    """A key of `FORMATS`; None detects it row by row."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The data's own names of columns, by the names of the format."""
+
+    def renamed(self, row: Row) -> Row:
+        """Gives the columns of a row the names that the formats know.
+
+        Args:
+            row (`dict`):
+                The row, by column.
+        """
+        own = {
+            name: row[column]
+            for name, column in self.columns.items()
+            if column in row
+        }
+        if not own:
+            return row
+        taken = set(self.columns.values())
+        return {k: v for k, v in row.items() if k not in taken} | own
+
+
+DETECT = FormatChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A row that was understood."""
+
+    data_format: str
+    turns: list[Turn]
+    """As written: not cleaned."""
+    places: list[str]
+    """Where in the row each turn stands, such as "turn 3"."""
 
 
 def to_turns(row: Row, where: str) -> tuple[str, list[Turn]]:
@@ -75,11 +96,42 @@ def to_turns(row: Row, where: str) -> tuple[str, list[Turn]]:
         `tuple[str, list[Turn]]`:
             The name of the format, and the turns as written: not cleaned.
     """
-    name = detect_format(row, where)
-    return name, FORMATS[name].read(row, where)
+    read = read_row(row, where)
+    return read.data_format, read.turns
 
 
-def detect_format(row: Row, where: str) -> str:
+def read_row(row: Row, where: str, choice: FormatChoice = DETECT) -> ReadRow:
+    """Reads one row in the format that was chosen, or that it shows.
+
+    Args:
+        row (`dict`):
+            The row, by column.
+        where (`str`):
+            The place of the row, for messages.
+        choice (`FormatChoice`, optional):
+            What to use in place of detection.
+
+    Returns:
+        `ReadRow`:
+            The format and the turns with their places.
+    """
+    named = _decoded_lists(choice.renamed(row), where)
+    name = choice.data_format
+    if name is None:
+        name = detect_format(named)
+        if name is None:
+            raise _unknown_format(row, named, where, choice)
+    elif not named.keys() >= set(FORMATS[name].columns):
+        raise _not_as_chosen(row, where, choice)
+    written = FORMATS[name].read(named, where)
+    return ReadRow(
+        data_format=name,
+        turns=[one.turn for one in written],
+        places=[one.place for one in written],
+    )
+
+
+def detect_format(row: Row) -> str | None:
     """Names the format of one row.
 
     Tables fill the columns that a row does not use with null, so a format
@@ -87,153 +139,91 @@ def detect_format(row: Row, where: str) -> str:
 
     Args:
         row (`dict`):
-            The row, by column.
-        where (`str`):
-            The place of the row, for messages.
+            The row, by column, in the names of the formats.
 
     Returns:
-        `str`:
-            A key of `FORMATS`.
+        `str | None`:
+            A key of `FORMATS`; None for a row of none of them.
     """
     filled = {name for name, value in row.items() if value is not None}
     for columns in (filled, row.keys()):
         for name, known in FORMATS.items():
             if columns >= set(known.columns) and known.accepts(row):
                 return name
-    raise _unknown_format(row, where)
+    return None
 
 
-def _read_messages(row: Row, where: str) -> list[Turn]:
-    return [
-        _read_message(message, f"{where}, turn {number}")
-        for number, message in enumerate(_list(row, "messages", where), 1)
-    ]
+def _decoded_lists(row: Row, where: str) -> Row:
+    """The row with its lists as lists where a table holds them as text."""
+    texts = [name for name in LIST_COLUMNS if isinstance(row.get(name), str)]
+    if not texts:
+        return row
+    lists = {name: decoded(row[name], f"{where}, {name}") for name in texts}
+    return row | lists
 
 
-def _read_message(message: object, where: str) -> Turn:
-    if not isinstance(message, dict):
-        raise _wrong_type(where, message, "an object with role and content")
-    role = message.get("role")
-    if role in TOOL_ROLES or _calls_a_tool(message):
-        raise RowDropped(where, TOOL_TURNS)
-    if role not in ROLES:
-        raise _unknown_role(message, where)
-    if "content" not in message:
-        raise DatasetError(
-            f"{where} has no content; its keys: {_names(message)}",
-            fix="put the text of the turn under the key content",
-        )
-    return Turn(role, _text(message["content"], where))
+def _holds_objects(row: Row) -> bool:
+    turns = row["conversations"]
+    first = turns[0] if isinstance(turns, list) and turns else None
+    return isinstance(first, dict)
 
 
-def _calls_a_tool(message: Row) -> bool:
-    return bool(message.get("tool_calls") or message.get("function_call"))
+def _holds_no_objects(row: Row) -> bool:
+    return not _holds_objects(row)
 
 
-def _read_lima(row: Row, where: str) -> list[Turn]:
-    texts = _list(row, "conversations", where)
-    return [
-        Turn(
-            "assistant" if number % 2 == 0 else "user",
-            _text(text, f"{where}, turn {number}"),
-        )
-        for number, text in enumerate(texts, start=1)
-    ]
+def _any_row(_row: Row) -> bool:
+    return True
 
 
-def _is_not_list_of_objects(row: Row) -> bool:
-    texts = row["conversations"]
-    first = texts[0] if isinstance(texts, list) and texts else None
-    return not isinstance(first, dict)
-
-
-def _read_instruction(row: Row, where: str) -> list[Turn]:
-    turns = []
-    system = _optional_text(row, "system", where)
-    if system:
-        turns.append(Turn("system", system))
-    for number, pair in enumerate(_list(row, "history", where), start=1):
-        turns += _read_pair(pair, f"{where}, history {number}")
-    instruction = _text(row["instruction"], f"{where}, instruction")
-    asked = [instruction, _optional_text(row, "input", where)]
-    turns.append(Turn("user", "\n".join(text for text in asked if text)))
-    output = _text(row["output"], f"{where}, output")
-    return [*turns, Turn("assistant", output)]
-
-
-def _read_pair(pair: object, where: str) -> list[Turn]:
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise _wrong_type(where, pair, "a list of question and answer")
-    question, answer = (_text(text, where) for text in pair)
-    return [Turn("user", question), Turn("assistant", answer)]
-
-
-def _list(row: Row, column: str, where: str) -> list[object]:
-    """The list in a column; null, absent and "" count as an empty one."""
-    value = row.get(column)
-    if value is None or value == "":
-        return []
-    if not isinstance(value, list):
-        raise _wrong_type(f"{where}, {column}", value, "a list")
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if value is None:
-        raise RowDropped(where, TURN_WITHOUT_TEXT)
-    if not isinstance(value, str):
-        raise _wrong_type(where, value, "text")
-    return value
-
-
-def _optional_text(row: Row, column: str, where: str) -> str:
-    value = row.get(column)
-    text = "" if value is None else _text(value, f"{where}, {column}")
-    return text if text.strip() else ""
-
-
-def _wrong_type(where: str, value: object, wanted: str) -> DatasetError:
+def _not_as_chosen(row: Row, where: str, choice: FormatChoice) -> DatasetError:
+    name = str(choice.data_format)
     return DatasetError(
-        f"{where} is {describe(value)}, want {wanted}",
-        fix="write it in that form, or take the row out",
+        f"{where} is not of the format {name}, which data_format names: "
+        f"columns {names_of(row)}{_unfound(row, choice)}",
+        fix=f"{name} wants {FORMATS[name].wants}; take data_format out, or "
+        "name the columns in `columns`",
     )
 
 
-def _unknown_role(message: Row, where: str) -> DatasetError:
-    known = ", ".join(ROLES)
-    if "role" not in message:
-        text = f"{where} has no role; its keys: {_names(message)}"
-        return DatasetError(text, fix=f"give it one of the roles {known}")
-    role = message["role"]
-    near = get_close_matches(str(role).lower(), ROLES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return DatasetError(
-        f"{where}: unknown role {shorten(repr(role))}{hint}",
-        fix=f"use one of the roles {known}",
-    )
-
-
-def _unknown_format(row: Row, where: str) -> DatasetError:
+def _unknown_format(
+    row: Row,
+    named: Row,
+    where: str,
+    choice: FormatChoice,
+) -> DatasetError:
     near, likeness = max(
-        ((name, _likeness(known, row)) for name, known in FORMATS.items()),
+        ((name, _likeness(known, named)) for name, known in FORMATS.items()),
         key=lambda pair: pair[1],
     )
     known_formats = "; ".join(f"{n} ({f.wants})" for n, f in FORMATS.items())
     hint = ""
-    shared = row.keys() & set(FORMATS[near].columns)
+    shared = named.keys() & set(FORMATS[near].columns)
     if shared or likeness >= NEAREST_AT_LEAST:
         hint = f"; nearest: {near}, which wants {FORMATS[near].wants}"
     return DatasetError(
-        f"{where} is of no known format: columns {_names(row)}{hint}",
-        fix=f"write the rows in one of the formats {known_formats}",
+        f"{where} is of no known format: columns {names_of(row)}"
+        f"{_unfound(row, choice)}{hint}",
+        fix="name your columns in `columns`, or write the rows in one of the "
+        f"formats {known_formats}",
     )
+
+
+def _unfound(row: Row, choice: FormatChoice) -> str:
+    """The names in `columns` that the row has not, which may be typos."""
+    names = [one for one in choice.columns.values() if one not in row]
+    listed = ", ".join(map(repr, names))
+    return f"; `columns` names {listed}, not found here" if names else ""
 
 
 def _likeness(known: ConversationFormat, row: Row) -> float:
     """How near the columns of a row come to those of a format, 0 to 1."""
     best = [
         max(
-            (SequenceMatcher(None, wanted, name).ratio() for name in row),
+            (
+                SequenceMatcher(None, wanted, name[:LONGEST_NAME]).ratio()
+                for name in row
+            ),
             default=0.0,
         )
         for wanted in known.columns
@@ -241,69 +231,49 @@ def _likeness(known: ConversationFormat, row: Row) -> float:
     return sum(best) / len(best)
 
 
-def _names(row: Row) -> str:
-    return shorten(", ".join(repr(name) for name in row) or "none", 200)
-
-
-def shorten(text: str, length: int = 60) -> str:
-    """Cuts a text to a length that a message can carry.
-
-    Args:
-        text (`str`):
-            Any text.
-        length (`int`, defaults to `60`):
-            The most characters to keep.
-
-    Returns:
-        `str`:
-            The text, or its beginning and three dots.
-    """
-    return text if len(text) <= length else f"{text[:length]}..."
-
-
-def describe(value: object) -> str:
-    """Says what a JSON value is, for messages.
-
-    Args:
-        value (`object`):
-            A value that came out of JSON or a table.
-
-    Returns:
-        `str`:
-            Its kind, with the article.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    for kind, name in _KINDS:
-        if isinstance(value, kind):
-            return name
-    return f"of the type {type(value).__name__}"
-
-
-def _any_row(_row: Row) -> bool:
-    return True
-
-
 FORMATS: dict[str, ConversationFormat] = {
     "messages": ConversationFormat(
         columns=("messages",),
+        optional=("tools",),
         wants="messages: a list of {role, content}",
         accepts=_any_row,
-        read=_read_messages,
+        read=read_messages,
     ),
     "lima": ConversationFormat(
         columns=("conversations",),
+        optional=(),
         wants="conversations: a list of texts, the user's first",
-        accepts=_is_not_list_of_objects,
-        read=_read_lima,
+        accepts=_holds_no_objects,
+        read=read_lima,
     ),
-    "instruction": ConversationFormat(
+    "sharegpt": ConversationFormat(
+        columns=("conversations",),
+        optional=("system", "tools"),
+        wants="conversations: a list of {from, value}",
+        accepts=_holds_objects,
+        read=read_sharegpt,
+    ),
+    "alpaca": ConversationFormat(
         columns=("instruction", "output"),
+        optional=("input", "system", "history"),
         wants="instruction and output: texts; input, system: texts or none; "
         "history: a list of [question, answer] or none",
         accepts=_any_row,
-        read=_read_instruction,
+        read=read_alpaca,
+    ),
+    "prompt_completion": ConversationFormat(
+        columns=("prompt", "completion"),
+        optional=("tools",),
+        wants="prompt and completion: two texts, or two lists of "
+        "{role, content}",
+        accepts=_any_row,
+        read=read_prompt_completion,
+    ),
+    "text": ConversationFormat(
+        columns=("text",),
+        optional=(),
+        wants="text: a text without roles",
+        accepts=_any_row,
+        read=read_text,
     ),
 }

@@ -8,9 +8,9 @@ Raises DatasetError for a row that is wrong, RowDropped for one left out.
 from collections.abc import Sequence
 from itertools import groupby
 
-from .chat_format import Turn
-from .conversation_formats import RowDropped
+from .chat_format import PLAIN_TEXT, Turn
 from .errors import DatasetError
+from .row_values import RowDropped
 
 NO_TURNS = "no turns"
 EMPTY_TURN = "empty turn"
@@ -41,7 +41,7 @@ def clean_turns(
     Returns:
         `list[Turn]`:
             At most one system turn, then user and assistant in turn, the
-            assistant last.
+            assistant last; or one plain text.
     """
     return repair_turns(turns, where, merge_same_role)[0]
 
@@ -50,6 +50,7 @@ def repair_turns(
     turns: Sequence[Turn],
     where: str,
     merge_same_role: bool,
+    places: Sequence[str] | None = None,
 ) -> tuple[list[Turn], list[str]]:
     """Checks and repairs the turns of a row.
 
@@ -61,15 +62,23 @@ def repair_turns(
         merge_same_role (`bool`):
             Whether neighbouring turns of one role become one turn, with a
             blank line between; otherwise they are a DatasetError.
+        places (`Sequence[str] | None`, optional):
+            Where in the row each turn stands; by their numbers if not given.
 
     Returns:
         `tuple[list[Turn], list[str]]`:
             The turns, and the adjustments that were made.
     """
-    _check_texts(turns, where)
-    _check_order(turns, where)
+    names = places or [f"turn {n}" for n in range(1, len(turns) + 1)]
+    here = [f"{where}, {name}" for name in names]
+    if not turns:
+        raise RowDropped(where, NO_TURNS)
+    _check_texts(turns, here)
+    if turns[0].role == PLAIN_TEXT:
+        return list(turns), []
+    _check_order(turns, where, here)
     if not merge_same_role:
-        _refuse_same_role(turns, where)
+        _refuse_same_role(turns, here)
     merged = _merge_same_role(turns)
     answered = merged if merged[-1].role == "assistant" else merged[:-1]
     adjustments = []
@@ -80,14 +89,12 @@ def repair_turns(
     return answered, adjustments
 
 
-def _check_texts(turns: Sequence[Turn], where: str) -> None:
-    if not turns:
-        raise RowDropped(where, NO_TURNS)
-    for number, turn in enumerate(turns, start=1):
-        _refuse_surrogates(turn.text, f"{where}, turn {number}")
-    for number, turn in enumerate(turns, start=1):
+def _check_texts(turns: Sequence[Turn], here: Sequence[str]) -> None:
+    for turn, place in zip(turns, here, strict=True):
+        _refuse_surrogates(turn.text, place)
+    for turn, place in zip(turns, here, strict=True):
         if not turn.text.strip():
-            raise RowDropped(f"{where}, turn {number}", EMPTY_TURN)
+            raise RowDropped(place, EMPTY_TURN)
 
 
 def _refuse_surrogates(text: str, where: str) -> None:
@@ -101,12 +108,12 @@ def _refuse_surrogates(text: str, where: str) -> None:
         ) from error
 
 
-def _refuse_same_role(turns: Sequence[Turn], where: str) -> None:
-    for number in range(1, len(turns)):
-        role = turns[number].role
-        if role == turns[number - 1].role:
+def _refuse_same_role(turns: Sequence[Turn], here: Sequence[str]) -> None:
+    for index in range(1, len(turns)):
+        role = turns[index].role
+        if role == turns[index - 1].role:
             raise DatasetError(
-                f"{where}, turn {number + 1}: two {role} turns in a row",
+                f"{here[index]}: two {role} turns in a row",
                 fix="join them in the data, or set merge_same_role",
             )
 
@@ -118,13 +125,17 @@ def _merge_same_role(turns: Sequence[Turn]) -> list[Turn]:
     ]
 
 
-def _check_order(turns: Sequence[Turn], where: str) -> None:
+def _check_order(
+    turns: Sequence[Turn],
+    where: str,
+    here: Sequence[str],
+) -> None:
     spoken = [turn.role for turn in turns if turn.role != "system"]
     opening = len(turns) - len(spoken)
-    for number, turn in enumerate(turns, start=1):
-        if turn.role == "system" and number > opening:
-            raise RowDropped(f"{where}, turn {number}", SYSTEM_IN_THE_MIDDLE)
+    for turn, place in zip(turns[opening:], here[opening:], strict=True):
+        if turn.role == "system":
+            raise RowDropped(place, SYSTEM_IN_THE_MIDDLE)
     if "assistant" not in spoken:
         raise RowDropped(where, NO_ASSISTANT_TURN)
     if spoken[0] == "assistant":
-        raise RowDropped(f"{where}, turn {opening + 1}", ASSISTANT_FIRST)
+        raise RowDropped(here[opening], ASSISTANT_FIRST)

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,8 @@ from tiny_models import (
     UNFLAGGED,
     make_tokenizer,
 )
+from tokenizers import AddedToken
+from tokenizers.normalizers import NFKC
 from trl.chat_template_utils import (
     gemma_chat_template,
     gemma_training_chat_template,
@@ -140,6 +143,31 @@ def test_a_marker_inside_a_marker_stays_text() -> None:
     chat_format = ChatFormat(tokenizer)
     ids = chat_format.encode_text("<<image>> <image>> <<image>")
     assert chat_format.control_ids.isdisjoint(ids)
+
+
+@pytest.mark.parametrize("special", [True, False])
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize(
+    "mark", ["＜_image_＞", "<_ｉmage_>", "a ＜_image_＞ b"]
+)
+def test_look_alikes_that_a_tokenizer_folds_into_a_mark_stay_text(
+    mark: str,
+    normalized: bool,
+    special: bool,
+) -> None:
+    tokenizer = make_tokenizer(unflagged=())
+    tokenizer.backend_tokenizer.normalizer = NFKC()
+    image = AddedToken("<_image_>", normalized=normalized, special=special)
+    tokenizer.add_tokens([image])
+    tokenizer.chat_template = gemma_chat_template
+    chat_format = ChatFormat(tokenizer)
+    ids = chat_format.encode_text(mark)
+    assert chat_format.control_ids.isdisjoint(ids)
+    assert tokenizer.decode(ids) == normalize("NFKC", mark)
+
+
+def test_half_a_character_is_the_replacement_character() -> None:
+    assert GEMMA.encode_text("a\ud800b\udfff") == encoded("a\ufffdb\ufffd")
 
 
 def test_threads_that_encode_at_once_do_not_make_control_tokens() -> None:
@@ -331,3 +359,32 @@ def test_merging_and_folding_leave_the_turns_they_were_given() -> None:
     assert merge_same_role(turns) == [turns[0], Turn("user", "u\n\nv")]
     assert fold_system(turns) == [Turn("user", "S\n\nu\n\nv")]
     assert [turn.text for turn in turns] == ["S", "u", "v"]
+
+
+# -- plain text ------------------------------------------------------------
+
+
+def test_a_plain_text_is_learned_whole_between_the_sequence_marks() -> None:
+    chat = GEMMA.render([Turn("text", " Once upon a time.\n")])
+    decoded = GEMMA.tokenizer.decode(chat.ids)
+    assert decoded == "<bos> Once upon a time.\n<eos>"
+    assert chat.mask == [0] + [1] * (len(chat.ids) - 1)
+
+
+@EXAMPLES
+@given(planted_texts())
+def test_a_plain_text_cannot_hold_a_control_token(text: str) -> None:
+    ids = GEMMA.render([Turn("text", text)]).ids
+    assert GEMMA.control_ids.isdisjoint(ids[1:-1])
+
+
+def test_a_vocabulary_without_sequence_marks_ends_texts_as_it_ends_turns() -> (
+    None
+):
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = CHATML
+    tokenizer.bos_token = tokenizer.eos_token = None
+    chat_format = ChatFormat(tokenizer)
+    chat = chat_format.render([Turn("text", "Once.")])
+    assert tokenizer.decode(chat.ids) == "Once.<end_of_turn>"
+    assert set(chat.mask) == {1}

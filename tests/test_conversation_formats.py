@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from local_llm.chat_format import Turn
 from local_llm.conversation_formats import (
     FORMATS,
-    TOOL_TURNS,
-    TURN_WITHOUT_TEXT,
-    RowDropped,
+    FormatChoice,
+    read_row,
     to_turns,
 )
 from local_llm.errors import DatasetError
+from local_llm.row_values import TURN_WITHOUT_TEXT, RowDropped
+from local_llm.settings_values import DATA_COLUMNS, DATA_FORMATS
 from local_llm.turn_repair import clean_turns
 
 WHERE = "data.json row 12"
@@ -49,7 +50,7 @@ def as_lima(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return {"conversations": texts, "source": "test"}
 
 
-def as_instruction(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def as_alpaca(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     *history, (question, answer) = pairs
     return {
         "instruction": question,
@@ -74,7 +75,7 @@ def test_the_three_formats_of_one_conversation_give_the_same_turns(
     for name, write in (
         ("messages", as_messages),
         ("lima", as_lima),
-        ("instruction", as_instruction),
+        ("alpaca", as_alpaca),
     ):
         found, turns = to_turns(write(pairs), WHERE)
         assert found == name
@@ -139,7 +140,7 @@ def test_an_empty_history_is_no_history(nothing: object) -> None:
     assert len(to_turns(row, WHERE)[1]) == 2
 
 
-@pytest.mark.parametrize("filled", list(FORMATS))
+@pytest.mark.parametrize("filled", ["messages", "lima", "alpaca"])
 def test_columns_that_a_table_fills_with_null_do_not_decide_the_format(
     filled: str,
 ) -> None:
@@ -147,7 +148,7 @@ def test_columns_that_a_table_fills_with_null_do_not_decide_the_format(
     write = {
         "messages": as_messages,
         "lima": as_lima,
-        "instruction": as_instruction,
+        "alpaca": as_alpaca,
     }[filled]
     row = {**columns, **write([("a", "b")])}
     assert to_turns(row, WHERE) == (filled, [user("a"), assistant("b")])
@@ -185,25 +186,6 @@ def test_a_row_with_null_for_a_text_is_dropped(
 
 
 @pytest.mark.parametrize(
-    "turn",
-    [
-        message("tool", "42", tool_call_id="1"),
-        message("function", "42"),
-        message("assistant", None, tool_calls=[{"id": "1"}]),
-        message("assistant", None, function_call={"name": "f"}),
-    ],
-)
-def test_a_row_with_tool_turns_is_dropped_as_not_supported_yet(
-    turn: dict[str, Any],
-) -> None:
-    with pytest.raises(RowDropped) as caught:
-        to_turns({"messages": [message("user", "a"), turn]}, WHERE)
-    assert caught.value.where == f"{WHERE}, turn 2"
-    assert caught.value.reason == TOOL_TURNS
-    assert "tool turns are not supported yet" in TOOL_TURNS
-
-
-@pytest.mark.parametrize(
     ("content", "kind"),
     [
         (7, "a number"),
@@ -213,7 +195,7 @@ def test_a_row_with_tool_turns_is_dropped_as_not_supported_yet(
         ({"text": "a"}, "an object"),
     ],
 )
-@pytest.mark.parametrize("write", ["messages", "lima", "instruction"])
+@pytest.mark.parametrize("write", ["messages", "lima", "alpaca"])
 def test_a_text_of_another_type_names_row_turn_and_type(
     content: object,
     kind: str,
@@ -225,7 +207,7 @@ def test_a_text_of_another_type_names_row_turn_and_type(
             "turn 2",
         ),
         "lima": ({"conversations": ["a", content]}, "turn 2"),
-        "instruction": ({"instruction": "a", "output": content}, "output"),
+        "alpaca": ({"instruction": "a", "output": content}, "output"),
     }[write]
     with pytest.raises(DatasetError) as caught:
         to_turns(row, WHERE)
@@ -305,8 +287,8 @@ def test_a_missing_content_is_an_error_that_names_the_keys_found() -> None:
     [
         ({"message": []}, "messages"),
         ({"conversation": ["a", "b"]}, "lima"),
-        ({"instruction": "a", "response": "b"}, "instruction"),
-        ({"conversations": [{"from": "human", "value": "a"}]}, "lima"),
+        ({"instruction": "a", "response": "b"}, "alpaca"),
+        ({"prompt": "a", "completions": "b"}, "prompt_completion"),
     ],
 )
 def test_an_unknown_format_names_columns_known_formats_and_the_nearest(
@@ -333,4 +315,64 @@ def test_no_format_is_called_near_when_none_is(row: dict[str, Any]) -> None:
 def test_a_row_with_thousands_of_columns_still_gives_a_short_message() -> None:
     with pytest.raises(DatasetError) as caught:
         to_turns({f"column {n}": n for n in range(3000)}, WHERE)
-    assert len(str(caught.value)) < 1000
+    assert len(str(caught.value)) < 1200
+
+
+def test_the_settings_name_the_formats_and_columns_that_are_read() -> None:
+    columns = {
+        name for one in FORMATS.values() for name in one.columns + one.optional
+    }
+    assert DATA_FORMATS == tuple(FORMATS)
+    assert set(DATA_COLUMNS) == columns
+
+
+def test_the_columns_of_the_data_get_the_names_of_the_format() -> None:
+    choice = FormatChoice(columns={"instruction": "q", "output": "a"})
+    row = {"q": "1+1?", "a": "2", "text": None}
+    assert read_row(row, WHERE, choice).turns == [user("1+1?"), assistant("2")]
+
+
+def test_two_columns_may_change_places() -> None:
+    choice = FormatChoice(
+        columns={"prompt": "completion", "completion": "prompt"}
+    )
+    row = {"prompt": "answer", "completion": "question"}
+    turns = read_row(row, WHERE, choice).turns
+    assert turns == [user("question"), assistant("answer")]
+
+
+def test_a_chosen_format_is_read_though_another_would_be_detected() -> None:
+    row = {"messages": [], "text": "a"}
+    read = read_row(row, WHERE, FormatChoice("text"))
+    assert (read.data_format, read.turns) == ("text", [Turn("text", "a")])
+
+
+def test_a_row_that_is_not_of_the_chosen_format_is_an_error() -> None:
+    choice = FormatChoice("alpaca", {"instruction": "questoin"})
+    with pytest.raises(DatasetError) as caught:
+        read_row({"question": "a", "output": "b"}, WHERE, choice)
+    assert caught.value.message == (
+        f"{WHERE} is not of the format alpaca, which data_format names: "
+        "columns 'question', 'output'; `columns` names 'questoin', not found "
+        "here"
+    )
+
+
+def test_places_name_the_turn_or_the_column() -> None:
+    row = {**as_alpaca([("a", "b"), ("c", "d")]), "system": "s"}
+    assert read_row(row, WHERE).places == [
+        *("system", "history 1", "history 1", "instruction", "output"),
+    ]
+
+
+def test_lists_that_a_table_holds_as_json_text_are_read() -> None:
+    row = {"conversations": '["a", "b"]', "messages": None}
+    assert to_turns(row, WHERE) == ("lima", [user("a"), assistant("b")])
+    row = {"conversations": '[{"from": "human", "value": "a"}]'}
+    assert to_turns(row, WHERE) == ("sharegpt", [user("a")])
+
+
+def test_text_that_looks_like_a_list_and_is_no_json_is_an_error() -> None:
+    with pytest.raises(DatasetError) as caught:
+        to_turns({"messages": "[{'role': 'user'}]"}, WHERE)
+    assert f"{WHERE}, messages looks like JSON and is not" in str(caught.value)

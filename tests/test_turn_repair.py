@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_llm.chat_format import Turn
-from local_llm.conversation_formats import RowDropped
 from local_llm.errors import DatasetError
+from local_llm.row_values import RowDropped
 from local_llm.turn_repair import (
     ASSISTANT_FIRST,
     EMPTY_TURN,
@@ -127,6 +127,20 @@ def test_a_lone_surrogate_is_an_error_with_row_turn_and_position(
 def test_text_is_passed_on_character_by_character(text: str) -> None:
     turns = [Turn("user", text), Turn("assistant", text)]
     assert clean_turns(turns, WHERE) == turns
+
+
+def test_the_given_place_of_a_turn_is_named_in_place_of_its_number() -> None:
+    turns = [Turn("user", "a"), Turn("assistant", " ")]
+    with pytest.raises(RowDropped) as caught:
+        repair_turns(turns, WHERE, True, ["instruction", "output"])
+    assert caught.value.where == f"{WHERE}, output"
+
+
+def test_a_plain_text_is_kept_as_it_is_and_dropped_when_blank() -> None:
+    text = Turn("text", " a\n")
+    assert repair_turns([text], WHERE, False) == ([text], [])
+    with pytest.raises(RowDropped, match=EMPTY_TURN):
+        repair_turns([Turn("text", "\n")], WHERE, True)
 
 
 @settings(max_examples=100, derandomize=True)

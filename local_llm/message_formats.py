@@ -1,0 +1,225 @@
+# -*- coding: utf-8 -*-
+"""Rows that name who speaks: OpenAI messages, ShareGPT, prompt/completion.
+
+Reads one row of a known format; tools become text through `tool_turns`.
+Raises DatasetError for a row that is wrong, RowDropped for one left out.
+"""
+
+from difflib import get_close_matches
+
+from .chat_format import Role
+from .errors import DatasetError
+from .row_values import (
+    TURN_WITHOUT_TEXT,
+    Row,
+    RowDropped,
+    WrittenTurn,
+    decoded,
+    describe,
+    list_of,
+    names_of,
+    optional_text,
+    shown,
+    text_of,
+    wrong_type,
+)
+from .tool_turns import TurnWriter, read_call, read_calls, read_tools
+
+TURN_WITH_WEIGHT_0 = "turn with weight 0, not to be learned"
+
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+TOOL_ROLES = ("tool", "function")
+SPEAKERS: dict[str, Role] = {
+    "system": "system",
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+}
+CALL_SPEAKERS = ("function_call",)
+RESULT_SPEAKERS = ("tool", "observation", "function_response")
+
+
+def read_messages(row: Row, where: str) -> list[WrittenTurn]:
+    """Reads `messages`, and `tools` if there are any.
+
+    Args:
+        row (`dict`):
+            The row, by column.
+        where (`str`):
+            The place of the row, for messages.
+    """
+    writer = TurnWriter()
+    _add_messages(writer, row, "messages", where, "turn")
+    writer.offer(read_tools(row, where))
+    return writer.turns
+
+
+def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
+    """Reads `conversations` of from and value, `system` and `tools`.
+
+    Args:
+        row (`dict`):
+            The row, by column.
+        where (`str`):
+            The place of the row, for messages.
+    """
+    writer = TurnWriter()
+    system = optional_text(row, "system", where)
+    if system:
+        writer.say("system", system, "system")
+    turns = list_of(row, "conversations", where)
+    for number, turn in enumerate(turns, start=1):
+        _add_sharegpt_turn(writer, turn, where, f"turn {number}")
+    writer.offer(read_tools(row, where))
+    return writer.turns
+
+
+def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
+    """Reads `prompt` and `completion`: two texts, or two lists of messages.
+
+    Args:
+        row (`dict`):
+            The row, by column.
+        where (`str`):
+            The place of the row, for messages.
+    """
+    writer = TurnWriter()
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, list) and isinstance(completion, list):
+        _add_messages(writer, row, "prompt", where, "prompt turn")
+        _add_messages(writer, row, "completion", where, "completion turn")
+        writer.offer(read_tools(row, where))
+        return writer.turns
+    for column, other in (("prompt", completion), ("completion", prompt)):
+        if isinstance(row[column], list) and other is not None:
+            raise DatasetError(
+                f"{where}, {column} is a list and the other is "
+                f"{describe(other)}, want both as texts or both as lists",
+                fix="write prompt and completion in the same form",
+            )
+    writer.say("user", text_of(prompt, f"{where}, prompt"), "prompt")
+    completed = text_of(completion, f"{where}, completion")
+    writer.say("assistant", completed, "completion")
+    return writer.turns
+
+
+def _add_messages(
+    writer: TurnWriter,
+    row: Row,
+    column: str,
+    where: str,
+    place: str,
+) -> None:
+    for number, message in enumerate(list_of(row, column, where), start=1):
+        _add_message(writer, message, where, f"{place} {number}")
+
+
+def _add_message(
+    writer: TurnWriter,
+    message: object,
+    where: str,
+    place: str,
+) -> None:
+    here = f"{where}, {place}"
+    if not isinstance(message, dict):
+        raise wrong_type(here, message, "an object with role and content")
+    role = message.get("role")
+    calls = read_calls(message, here)
+    if calls and role != "assistant":
+        raise DatasetError(
+            f"{here}: a tool is called by the role {shown(role)}",
+            fix="only turns of the role assistant may have tool calls",
+        )
+    if message.get("weight") == 0 and role == "assistant":
+        raise RowDropped(here, TURN_WITH_WEIGHT_0)
+    if calls:
+        said = optional_text(message, "content", here)
+        writer.call(said, calls, place)
+    elif role in TOOL_ROLES:
+        call_id = message.get("tool_call_id")
+        named = call_id if isinstance(call_id, str) else None
+        writer.answer(_content(message, here), named, where, place)
+    else:
+        writer.say(_role(message, here), _content(message, here), place)
+
+
+def _role(message: Row, where: str) -> Role:
+    role = message.get("role")
+    for known in ROLES:
+        if role == known:
+            return known
+    raise _unknown_speaker(message, "role", where, (*ROLES, "tool"))
+
+
+def _content(message: Row, where: str) -> str:
+    if "content" not in message:
+        raise DatasetError(
+            f"{where} has no content; its keys: {names_of(message)}",
+            fix="put the text of the turn under the key content",
+        )
+    return text_of(message["content"], where)
+
+
+def _add_sharegpt_turn(
+    writer: TurnWriter,
+    turn: object,
+    where: str,
+    place: str,
+) -> None:
+    here = f"{where}, {place}"
+    if not isinstance(turn, dict):
+        raise wrong_type(here, turn, "an object with from and value")
+    speaker = turn.get("from")
+    names = (*SPEAKERS, *CALL_SPEAKERS, *RESULT_SPEAKERS)
+    if not isinstance(speaker, str) or speaker not in names:
+        raise _unknown_speaker(turn, "from", here, names)
+    if "value" not in turn:
+        raise DatasetError(
+            f"{here} has no value; its keys: {names_of(turn)}",
+            fix="put the text of the turn under the key value",
+        )
+    if speaker in CALL_SPEAKERS:
+        value = decoded(turn["value"], here)
+        calls = value if isinstance(value, list) else [value]
+        if value is None or not calls:
+            raise RowDropped(here, TURN_WITHOUT_TEXT)
+        read = [(None, read_call(call, here)) for call in calls]
+        writer.call("", read, place)
+        return
+    text = text_of(turn["value"], here)
+    if speaker in RESULT_SPEAKERS:
+        writer.answer(text, None, where, place)
+    else:
+        writer.say(SPEAKERS[speaker], text, place)
+
+
+def _unknown_speaker(
+    turn: Row,
+    key: str,
+    where: str,
+    known: tuple[str, ...],
+) -> DatasetError:
+    if key not in turn:
+        return DatasetError(
+            f"{where} has no {key}; its keys: {names_of(turn)}",
+            fix=_key_hint(turn, key) or f"give it one of: {', '.join(known)}",
+        )
+    value = turn[key]
+    text = value.lower()[:64] if isinstance(value, str) else ""
+    near = get_close_matches(text, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return DatasetError(
+        f"{where}: unknown {key} {shown(value)}{hint}",
+        fix=f"use one of: {', '.join(known)}",
+    )
+
+
+def _key_hint(turn: Row, key: str) -> str:
+    """What to set where a list is of the other kind than its column says."""
+    if key == "from" and "role" in turn:
+        return 'set columns to {"messages": "conversations"}'
+    if key == "role" and "from" in turn:
+        return 'set columns to {"conversations": "messages"}'
+    return ""

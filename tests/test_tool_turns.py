@@ -1,0 +1,188 @@
+# -*- coding: utf-8 -*-
+"""Calls, results and tools of a row become turns of text."""
+
+from typing import Any
+
+import pytest
+
+from local_llm.errors import DatasetError
+from local_llm.row_values import RowDropped
+from local_llm.tool_calls import ToolCall, render_call, render_result
+from local_llm.tool_turns import (
+    RESULT_WITHOUT_CALL,
+    TurnWriter,
+    read_call,
+    read_calls,
+    read_tools,
+)
+
+WHERE = "data.json row 12"
+CALL = ToolCall("f", {"x": 1})
+ROWS_CALL = {"name": "f", "arguments": {"x": 1}}
+
+
+def after_calls(*ids: str | None) -> TurnWriter:
+    writer = TurnWriter()
+    writer.say("user", "go", "turn 1")
+    writer.call("", [(one, CALL) for one in ids], "turn 2")
+    return writer
+
+
+def texts_of(writer: TurnWriter) -> list[tuple[str, str]]:
+    return [(one.turn.role, one.turn.text) for one in writer.turns]
+
+
+def test_a_call_follows_what_is_said_before_it() -> None:
+    writer = TurnWriter()
+    writer.call("Let me look.", [(None, CALL), (None, CALL)], "turn 1")
+    call = render_call(CALL)
+    assert texts_of(writer) == [
+        ("assistant", f"Let me look.\n{call}\n{call}"),
+    ]
+
+
+def test_results_in_a_row_are_one_user_turn() -> None:
+    writer = after_calls("a", "b")
+    writer.answer("1", "b", WHERE, "turn 3")
+    writer.answer("2", "a", WHERE, "turn 4")
+    expected = f"{render_result('1')}\n{render_result('2')}"
+    assert texts_of(writer)[2:] == [("user", expected)]
+    assert writer.turns[-1].place == "turn 3"
+
+
+@pytest.mark.parametrize(
+    ("ids", "answered"),
+    [
+        ([], None),
+        (["a"], "b"),
+        (["a"], "c"),
+        ([None], None),
+    ],
+)
+def test_a_result_that_answers_no_call_drops_the_row(
+    ids: list[str | None],
+    answered: str | None,
+) -> None:
+    writer = after_calls(*ids)
+    if ids == [None]:
+        writer.answer("1", None, WHERE, "turn 3")
+    with pytest.raises(RowDropped) as caught:
+        writer.answer("2", answered, WHERE, "turn 4")
+    assert caught.value.where == f"{WHERE}, turn 4"
+    assert caught.value.reason == RESULT_WITHOUT_CALL
+
+
+@pytest.mark.parametrize(
+    ("call_id", "answered"),
+    [("a", None), (None, "a"), (None, None), ("a", "a")],
+)
+def test_ids_matter_where_both_have_one(
+    call_id: str | None,
+    answered: str | None,
+) -> None:
+    writer = after_calls(call_id)
+    writer.answer("1", answered, WHERE, "turn 3")
+    assert len(writer.turns) == 3
+
+
+def test_what_is_said_in_between_ends_the_wait_for_results() -> None:
+    writer = after_calls("a")
+    writer.say("user", "never mind", "turn 3")
+    with pytest.raises(RowDropped):
+        writer.answer("1", "a", WHERE, "turn 4")
+
+
+def test_tools_join_the_system_turn_or_make_one() -> None:
+    told, plain = TurnWriter(), TurnWriter()
+    told.say("system", "Be brief.", "turn 1")
+    for writer in (told, plain):
+        writer.say("user", "hi", "turn 2")
+        writer.offer("TOOLS")
+    assert texts_of(told)[0] == ("system", "Be brief.\n\nTOOLS")
+    assert texts_of(plain)[0] == ("system", "TOOLS")
+    assert plain.turns[0].place == "tools"
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], "[]"])
+def test_no_tools_change_nothing(nothing: object) -> None:
+    writer = TurnWriter()
+    writer.offer(read_tools({"tools": nothing}, WHERE))
+    assert writer.turns == []
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [{"name": "f"}],
+        '[{"name": "f"}]',
+        ['{"name": "f"}'],
+        [{"type": "function", "function": {"name": "f"}}],
+    ],
+)
+def test_tools_are_read_from_lists_and_from_json_text(tools: object) -> None:
+    assert '\n{"name": "f"}\n' in read_tools({"tools": tools}, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("tools", "text"),
+    [
+        ({"name": "f"}, "tools is an object, want a list"),
+        ("search", "tools is text, want a list"),
+        ("[{'name': 'f'}]", "tools looks like JSON and is not"),
+        ([{"name": "f"}, {}], "tool 2: a tool has no name"),
+        (["f"], "tool 1: a tool is not an object"),
+    ],
+)
+def test_tools_of_another_shape_are_an_error(tools: object, text: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_tools({"tools": tools}, WHERE)
+    assert caught.value.message.startswith(f"{WHERE}, {text}")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ROWS_CALL,
+        {"id": "1", "type": "function", "function": ROWS_CALL},
+        {"function": {"name": "f", "arguments": '{"x": 1}'}},
+        '{"name": "f", "arguments": {"x": 1}}',
+    ],
+)
+def test_every_way_to_write_a_call_gives_the_same(call: object) -> None:
+    assert read_call(call, WHERE) == CALL
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", {}])
+def test_a_call_may_have_no_arguments(nothing: object) -> None:
+    call = read_call({"name": "f", "arguments": nothing}, WHERE)
+    assert call == ToolCall("f", {})
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("f(1)", " is text, want an object with name and arguments"),
+        ([ROWS_CALL], " is a list, want an object with name and arguments"),
+        ({"function": "f"}, ", function is text, want an object"),
+        ({"name": "f", "arguments": "x=1"}, ", arguments is text that is no"),
+        ({"name": "f", "arguments": '{"x": 1'}, ", arguments looks like JSON"),
+        ({"name": "f", "arguments": "[1]"}, ": the arguments of a call are"),
+        ({"arguments": {}}, ": a call has no name"),
+    ],
+)
+def test_a_broken_call_is_an_error_with_its_place(
+    call: object,
+    text: str,
+) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_call(call, WHERE)
+    assert caught.value.message.startswith(f"{WHERE}{text}")
+
+
+def test_calls_of_a_message_have_their_ids() -> None:
+    message: dict[str, Any] = {
+        "tool_calls": [{"id": "a", **ROWS_CALL}, ROWS_CALL],
+    }
+    assert read_calls(message, WHERE) == [("a", CALL), (None, CALL)]
+    assert read_calls({"function_call": ROWS_CALL}, WHERE) == [(None, CALL)]
+    assert read_calls({"tool_calls": None, "function_call": None}, WHERE) == []
