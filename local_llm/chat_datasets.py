@@ -7,24 +7,25 @@ Raises DatasetError with the row and turn, ModelAccessError for the hub.
 
 import hashlib
 import json
-import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .chat_format import Turn
-from .conversation_formats import Row, RowDropped, to_turns
-from .dataset_files import find_local_path, read_path
-from .dataset_hub import HubDataset, read_hub
+from .conversation_formats import FORMATS, FormatChoice, read_row, to_turns
+from .dataset_sources import DataSource, HubAccess, open_sources
+from .dataset_split import Conversation, split_conversations, times_in_epoch
 from .errors import ConfigError, DatasetError
+from .row_values import Row, RowDropped, shorten
+from .settings_data import DataPath, data_sources
 from .turn_repair import clean_turns, repair_turns
 
 __all__ = [
     "ChatData",
     "Conversation",
     "Drop",
+    "SourceRows",
     "clean_turns",
     "load_chat_data",
     "split_conversations",
@@ -32,21 +33,6 @@ __all__ = [
 ]
 
 DUPLICATE = "duplicate conversation"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_HASH_RANGE = 1 << 256
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Turns that a chat template takes, and the row they came from."""
-
-    turns: tuple[Turn, ...]
-    where: str
-
-    @property
-    def is_multi_turn(self) -> bool:
-        """Whether the user speaks more than once."""
-        return sum(turn.role == "user" for turn in self.turns) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +44,24 @@ class Drop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """What of one source is trained on."""
+
+    name: str
+    weight: float
+    rows: int
+    """Its different rows that were not held out."""
+    in_epoch: int
+    """How often they count in an epoch, all together."""
+
+
 @dataclass(frozen=True)
 class ChatData:
     """What was read: the conversations, and an account of every row."""
 
     train: tuple[Conversation, ...]
+    """What an epoch goes through; a weight repeats or leaves out rows."""
     held_out: tuple[Conversation, ...]
     drops: tuple[Drop, ...]
     formats: dict[str, int]
@@ -72,6 +71,16 @@ class ChatData:
     """sha256 over the turns of train and held_out, in order."""
     adjustments: dict[str, int] = field(default_factory=dict)
     """The rows kept that were repaired, by what was done to them."""
+    rows_read: int = 0
+    """All rows: those kept and those dropped."""
+    multi_turn: int = 0
+    """The rows kept in which the user speaks more than once."""
+    sources: tuple[SourceRows, ...] = ()
+
+    @property
+    def rows_kept(self) -> int:
+        """The different conversations, held out or not."""
+        return sum(self.formats.values())
 
     def drop_counts(self) -> dict[str, int]:
         """Counts the rows left out.
@@ -87,25 +96,25 @@ class ChatData:
 
         Returns:
             `str`:
-                For example "264 rows, 48 multi-turn, 1 dropped (1 empty
-                turn), 26 held out".
+                For example "264 rows (264 lima), 48 multi-turn, 1 dropped (1
+                empty turn), 26 held out".
         """
-        kept = (*self.train, *self.held_out)
-        multi_turn = sum(one.is_multi_turn for one in kept)
         parts = [
-            f"{len(kept):,} rows",
-            f"{multi_turn:,} multi-turn",
+            f"{self.rows_kept:,} rows" + _listed(self.formats),
+            f"{self.multi_turn:,} multi-turn",
             f"{len(self.drops):,} dropped" + _listed(self.drop_counts()),
         ]
         if self.adjustments:
             parts.append("adjusted" + _listed(self.adjustments))
         if self.held_out:
             parts.append(f"{len(self.held_out):,} held out")
+        if any(source.weight != 1 for source in self.sources):
+            parts.append("in an epoch" + _weighted(self.sources))
         return ", ".join(parts)
 
 
 def load_chat_data(
-    data_path: str,
+    data_path: DataPath,
     *,
     token: str | None = None,
     base: Path | None = None,
@@ -113,32 +122,32 @@ def load_chat_data(
     held_out_rows: int | None = None,
     strict: bool = False,
     merge_same_role: bool = True,
-    split: str = "train",
-    revision: str | None = None,
+    data_format: str | None = None,
+    columns: Mapping[str, str] | None = None,
     cache_dir: str | Path | None = None,
 ) -> ChatData:
     """Reads a dataset into conversations for training and evaluation.
 
     Args:
-        data_path (`str`):
-            A file, a folder, or the id owner/name of a dataset on the hub.
+        data_path (`DataPath`):
+            A file, a folder, or the id owner/name of a dataset on the hub;
+            or a list of them, as texts, settings or objects with `path`.
         token (`str | None`, optional):
             The Hugging Face token.
         base (`Path | None`, optional):
             Where relative paths start; the working folder if not given.
         held_out_share (`float`, defaults to `0.1`):
-            The expected share of rows to hold out, see
-            `split_conversations`.
+            The share of rows to hold out, see `split_conversations`.
         held_out_rows (`int | None`, optional):
             A number of rows to hold out, in place of the share.
         strict (`bool`, defaults to `False`):
             Whether the first row to be dropped is an error instead.
         merge_same_role (`bool`, defaults to `True`):
             Whether neighbouring turns of one role become one turn.
-        split (`str`, defaults to `"train"`):
-            The split of a hub dataset; files have none.
-        revision (`str | None`, optional):
-            The revision of a hub dataset.
+        data_format (`str | None`, optional):
+            The format where a source names none; found row by row if empty.
+        columns (`Mapping[str, str] | None`, optional):
+            The data's names of columns by those of the format, likewise.
         cache_dir (`str | Path | None`, optional):
             Where hub datasets are kept.
 
@@ -147,35 +156,22 @@ def load_chat_data(
             The conversations and the account of all rows.
     """
     _check_split_settings(held_out_share, held_out_rows)
-    hub = HubDataset(data_path, split, revision, token or None, cache_dir)
-    place, rows = _open_source(data_path, base, hub)
+    sources = open_sources(
+        data_sources(data_path, "data_path"),
+        base,
+        HubAccess(token, cache_dir),
+        _format_choice(data_format, columns),
+    )
     collected = _Collected(strict, merge_same_role)
-    collected.add_all(rows)
-    collected.require_conversations(place)
+    for number, source in enumerate(sources):
+        collected.add_source(number, source)
+    conversations = collected.require_conversations(sources)
     train, held_out = split_conversations(
-        list(collected.kept.values()),
+        conversations,
         held_out_share,
         held_out_rows,
     )
-    return collected.as_chat_data(train, held_out, data_path)
-
-
-def _open_source(
-    data_path: str,
-    base: Path | None,
-    hub: HubDataset,
-) -> tuple[str, Iterator[tuple[str, Row]]]:
-    """The name of the source in messages, and its rows."""
-    path = find_local_path(data_path, base)
-    if path is not None:
-        return str(path), read_path(path)
-    if not _HUB_ID.fullmatch(data_path):
-        raise DatasetError(
-            f"{data_path!r} is neither an existing path nor the id of a "
-            "dataset",
-            fix="give a file, a folder, or owner/name as on the hub",
-        )
-    return f"split {hub.split!r} of {data_path}", read_hub(hub)
+    return collected.as_chat_data(train, held_out, sources)
 
 
 class _Collected:
@@ -188,35 +184,66 @@ class _Collected:
         self.drops: list[Drop] = []
         self.formats: Counter[str] = Counter()
         self.adjustments: Counter[str] = Counter()
+        self.rows_read = 0
+        self._source_of: dict[tuple[Turn, ...], int] = {}
 
-    def add_all(self, rows: Iterable[tuple[str, Row]]) -> None:
-        for where, row in rows:
+    def add_source(self, number: int, source: DataSource) -> None:
+        unseen = set(source.choice.columns.values())
+        before = self.rows_read
+        for where, row in source.rows:
+            self.rows_read += 1
+            unseen -= row.keys()
             try:
-                self._add(where, row)
+                turns = self._add(where, row, source.choice)
             except RowDropped as drop:
                 self._drop(drop)
+            else:
+                self._source_of[turns] = number
+        if unseen and self.rows_read > before:
+            raise DatasetError(
+                f"no row of {source.place} has a column "
+                f"{shorten(repr(min(unseen)))}, which `columns` names",
+                fix="correct `columns`, or give this source its own, {} for "
+                "none",
+            )
 
-    def _add(self, where: str, row: Row) -> None:
-        name, written = to_turns(row, where)
-        repaired, changes = repair_turns(written, where, self.merge_same_role)
+    def _add(
+        self,
+        where: str,
+        row: Row,
+        choice: FormatChoice,
+    ) -> tuple[Turn, ...]:
+        read = read_row(row, where, choice)
+        repaired, changes = repair_turns(
+            read.turns,
+            where,
+            self.merge_same_role,
+            read.places,
+        )
         turns = tuple(repaired)
         if turns in self.kept:
             raise RowDropped(where, DUPLICATE)
         self.kept[turns] = Conversation(turns, where)
-        self.formats[name] += 1
+        self.formats[read.data_format] += 1
         self.adjustments.update(changes)
+        return turns
 
     def _drop(self, drop: RowDropped) -> None:
         if self.strict:
             raise DatasetError(
                 f"{drop.where}: {drop.reason}",
-                fix="correct the row, or switch strict off to drop such rows",
+                fix="correct the row, or set strict_data to false to drop such"
+                " rows",
             ) from drop
         self.drops.append(Drop(drop.where, drop.reason))
 
-    def require_conversations(self, place: str) -> None:
+    def require_conversations(
+        self,
+        sources: Sequence[DataSource],
+    ) -> list[Conversation]:
         if self.kept:
-            return
+            return list(self.kept.values())
+        place = " and ".join(one.place for one in sources)
         if not self.drops:
             raise DatasetError(
                 f"0 rows in {place}",
@@ -233,78 +260,52 @@ class _Collected:
         self,
         train: tuple[Conversation, ...],
         held_out: tuple[Conversation, ...],
-        source: str,
+        sources: Sequence[DataSource],
     ) -> ChatData:
+        epoch, counts = self._weigh(train, sources)
         return ChatData(
-            train=train,
+            train=epoch,
             held_out=held_out,
             drops=tuple(self.drops),
             formats=dict(self.formats),
-            source=source,
-            fingerprint=_fingerprint(train, held_out),
+            source=", ".join(one.name for one in sources),
+            fingerprint=_fingerprint(epoch, held_out),
             adjustments=dict(self.adjustments),
+            rows_read=self.rows_read,
+            multi_turn=sum(one.is_multi_turn for one in self.kept.values()),
+            sources=counts,
         )
 
-
-def split_conversations(
-    conversations: Sequence[Conversation],
-    share: float,
-    rows: int | None = None,
-) -> tuple[tuple[Conversation, ...], tuple[Conversation, ...]]:
-    """Splits by the hash of the first user turn, which no other row moves.
-
-    Conversations whose first user turns differ only in case and white space
-    stay together. At least one such group remains for training.
-
-    Args:
-        conversations (`Sequence[Conversation]`):
-            The conversations to split.
-        share (`float`):
-            Held out is what hashes below this share of the range of hashes,
-            so the share of rows is the one expected, not an exact one.
-        rows (`int | None`, optional):
-            If given, the share is not used: held out are the groups with
-            the smallest hashes, as many as fit into this number of rows.
-
-    Returns:
-        `tuple[tuple[Conversation, ...], tuple[Conversation, ...]]`:
-            For training and held out, each in the order given.
-    """
-    groups: dict[int, int] = defaultdict(int)
-    for conversation in conversations:
-        groups[_split_hash(conversation)] += 1
-    below = int(share * _HASH_RANGE)
-    candidates = sorted(groups)[:-1]
-    if rows is None:
-        chosen = {one for one in candidates if one < below}
-    else:
-        chosen = _smallest_that_fit(candidates, groups, rows)
-    train: list[Conversation] = []
-    held_out: list[Conversation] = []
-    for conversation in conversations:
-        held = _split_hash(conversation) in chosen
-        (held_out if held else train).append(conversation)
-    return tuple(train), tuple(held_out)
-
-
-def _smallest_that_fit(
-    candidates: Iterable[int],
-    sizes: dict[int, int],
-    rows: int,
-) -> set[int]:
-    chosen = set()
-    for one in candidates:
-        if sizes[one] <= rows:
-            chosen.add(one)
-            rows -= sizes[one]
-    return chosen
-
-
-def _split_hash(conversation: Conversation) -> int:
-    first = next(one for one in conversation.turns if one.role == "user")
-    text = unicodedata.normalize("NFC", first.text).casefold()
-    canonical = " ".join(text.split())
-    return int(hashlib.sha256(canonical.encode("utf-8")).hexdigest(), 16)
+    def _weigh(
+        self,
+        train: Sequence[Conversation],
+        sources: Sequence[DataSource],
+    ) -> tuple[tuple[Conversation, ...], tuple[SourceRows, ...]]:
+        """The rows of an epoch, all once before any a second time."""
+        numbers = [self._source_of[one.turns] for one in train]
+        times = [
+            times_in_epoch(one.turns, sources[number].weight)
+            for one, number in zip(train, numbers, strict=True)
+        ]
+        epoch = tuple(
+            one
+            for before in range(max(times))
+            for one, count in zip(train, times, strict=True)
+            if count > before
+        )
+        if not epoch:
+            raise DatasetError(
+                f"the weights leave none of {len(train):,} rows to train on",
+                fix="raise the weights",
+            )
+        rows = Counter(numbers)
+        in_epoch: Counter[int] = Counter()
+        for number, count in zip(numbers, times, strict=True):
+            in_epoch[number] += count
+        return epoch, tuple(
+            SourceRows(one.name, one.weight, rows[number], in_epoch[number])
+            for number, one in enumerate(sources)
+        )
 
 
 def _fingerprint(*parts: Sequence[Conversation]) -> str:
@@ -327,6 +328,27 @@ def _check_split_settings(share: float, rows: int | None) -> None:
         raise ConfigError("the split of the data", problems)
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _format_choice(
+    data_format: str | None,
+    columns: Mapping[str, str] | None,
+) -> FormatChoice:
+    if data_format is not None and data_format not in FORMATS:
+        problem = (
+            f"data_format is {shorten(repr(data_format))}, want one of "
+            f"{', '.join(FORMATS)}"
+        )
+        raise ConfigError("the format of the data", [problem])
+    return FormatChoice(data_format, columns or {})
+
+
+def _listed(counts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     return f" ({listed})" if listed else ""
+
+
+def _weighted(sources: Sequence[SourceRows]) -> str:
+    listed = ", ".join(
+        f"{one.name} {one.rows:,} x {one.weight:g} = {one.in_epoch:,}"
+        for one in sources
+    )
+    return f" ({listed})"

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Reads rows from .json and .jsonl files, plain or gzip, and their folders.
+"""Reads rows from data files, plain or gzip, and from their folders.
 
 Knows nothing of conversations, and nothing of the hub.
 Raises DatasetError with the file, and the line where there is one.
@@ -11,21 +11,34 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from .conversation_formats import FORMATS, Row, describe, shorten
+from .conversation_formats import FORMATS
+from .dataset_tables import (
+    delimited_rows,
+    is_saved_dataset,
+    parquet_rows,
+    saved_rows,
+)
 from .errors import DatasetError
+from .row_values import Row, around, describe, shown
 
-READABLE_SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+READABLE_SUFFIXES = (
+    *(".json", ".jsonl", ".csv", ".tsv"),
+    *(".json.gz", ".jsonl.gz", ".csv.gz", ".tsv.gz"),
+    ".parquet",
+)
 # Not read, but surely files: a missing one must not be looked for on the hub.
 OTHER_FILE_SUFFIXES = (
-    *(".csv", ".tsv", ".parquet", ".arrow", ".feather", ".txt", ".md"),
-    *(".xlsx", ".yaml", ".yml", ".zip", ".gz", ".bz2", ".xz", ".zst", ".tar"),
+    *(".arrow", ".feather", ".txt", ".md", ".xlsx", ".yaml", ".yml"),
+    *(".zip", ".gz", ".bz2", ".xz", ".zst", ".tar"),
 )
+# What `datasets` writes beside the data.
+DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json")
 MAX_DECOMPRESSED_BYTES = 1 << 30  # a small gzip file can hold terabytes
-CONTEXT_CHARACTERS = 30
+CONTEXT_BYTES = 30
 
 _EVALUATION_FILE = re.compile(r"(test|valid|validation|dev|eval)([._-]|$)")
 _TRAINING_FILE = re.compile(r"train([._-]|$)")
@@ -65,20 +78,37 @@ def _looks_like_a_path(data_path: str) -> bool:
     )
 
 
-def read_path(path: Path) -> Iterator[tuple[str, Row]]:
-    """Reads all rows of a file, or of the training files of a folder.
+def read_path(
+    path: Path,
+    split: str = "train",
+    label: str | None = None,
+) -> Iterator[tuple[str, Row]]:
+    """Reads all rows of a file, of the training files of a folder, or of one
+    split of a dataset that was saved as a folder.
 
     Args:
         path (`Path`):
             An existing file or folder.
+        split (`str`, defaults to `"train"`):
+            The split of a saved dataset; files have none.
+        label (`str | None`, optional):
+            The name of the path in places; by default files have their own
+            name, and a saved dataset that of its folder.
 
     Yields:
         `tuple[str, dict]`:
             The place of the row, as "file.json row 12", and the row.
     """
-    files = _training_files(path) if path.is_dir() else [path]
-    for file in files:
-        yield from read_file(file, file.name)
+    if not path.is_dir():
+        yield from read_file(path, label or path.name)
+    elif is_saved_dataset(path):
+        name = label or path.name
+        for place, row in saved_rows(path, split):
+            yield f"{name} {place}", row
+    else:
+        for file in _training_files(path):
+            name = f"{label}/{file.name}" if label else file.name
+            yield from read_file(file, name)
 
 
 def _training_files(folder: Path) -> list[Path]:
@@ -89,6 +119,7 @@ def _training_files(folder: Path) -> list[Path]:
             for file in folder.iterdir()
             if file.name.lower().endswith(READABLE_SUFFIXES)
             and not file.name.startswith(".")
+            and file.name.lower() not in DESCRIPTIONS
             and file.is_file()
         )
     except OSError as error:
@@ -119,7 +150,8 @@ def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
     Yields:
         `tuple[str, dict]`:
             The place of the row and the row. In a .jsonl file the number
-            of the row is that of the line.
+            of the row is that of the line; of a table with a header both
+            are given, as "row 3 (line 5)".
     """
     name = path.name.lower()
     if not name.endswith(READABLE_SUFFIXES):
@@ -127,14 +159,11 @@ def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
             f"{path} is not of a kind that can be read",
             fix=f"convert it to a file with one of the endings {_endings()}",
         )
-    lines = name.removesuffix(".gz").endswith(".jsonl")
+    read = _READERS[name.removesuffix(".gz").rpartition(".")[2]]
     try:
         with _open(path) as stream:
-            numbered = (
-                _json_lines(stream, path) if lines else _json(stream, path)
-            )
-            for number, row in numbered:
-                where = f"{label} row {number}"
+            for place, row in read(stream, path):
+                where = f"{label} {place}"
                 yield where, _require_object(row, where)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DatasetError(
@@ -182,14 +211,14 @@ class _CappedGzip(io.RawIOBase):
 def _json_lines(
     stream: BinaryIO,
     path: Path,
-) -> Iterator[tuple[int, object]]:
+) -> Iterator[tuple[str, object]]:
     for number, line in enumerate(stream, start=1):
         text = _decode(line, path, number)
         if text.strip():
-            yield number, _parse(text, path, number)
+            yield f"row {number}", _parse(text, path, number)
 
 
-def _json(stream: BinaryIO, path: Path) -> Iterator[tuple[int, object]]:
+def _json(stream: BinaryIO, path: Path) -> Iterator[tuple[str, object]]:
     content = stream.read()
     text = _decode(content, path, 1)
     if not text.strip():
@@ -197,7 +226,28 @@ def _json(stream: BinaryIO, path: Path) -> Iterator[tuple[int, object]]:
     if _holds_json_lines(text):
         yield from _json_lines(io.BytesIO(content), path)
         return
-    yield from enumerate(_rows_of(_parse(text, path, 1), path), start=1)
+    rows = _rows_of(_parse(text, path, 1), path)
+    for number, row in enumerate(rows, start=1):
+        yield f"row {number}", row
+
+
+def _comma_separated(
+    stream: BinaryIO,
+    path: Path,
+) -> Iterator[tuple[str, object]]:
+    return delimited_rows(_lines(stream, path), path, ",")
+
+
+def _tab_separated(
+    stream: BinaryIO,
+    path: Path,
+) -> Iterator[tuple[str, object]]:
+    return delimited_rows(_lines(stream, path), path, "\t")
+
+
+def _lines(stream: BinaryIO, path: Path) -> Iterator[str]:
+    for number, line in enumerate(stream, start=1):
+        yield _decode(line, path, number)
 
 
 def _holds_json_lines(text: str) -> bool:
@@ -234,9 +284,7 @@ def _decode(content: bytes, path: Path, line: int) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line += content.count(b"\n", 0, error.start)
-        before = content[
-            max(0, error.start - CONTEXT_CHARACTERS) : error.start
-        ]
+        before = content[max(0, error.start - CONTEXT_BYTES) : error.start]
         raise DatasetError(
             f"{path}:{line}: not UTF-8, byte 0x{content[error.start]:02x} "
             f"after {before!r}",
@@ -250,7 +298,7 @@ def _parse(text: str, path: Path, line: int) -> object:
     except json.JSONDecodeError as error:
         raise DatasetError(
             f"{path}:{line + error.lineno - 1}:{error.colno}: not JSON "
-            f"({error.msg}) near {_around(text, error.pos)!r}",
+            f"({error.msg}) near {around(text, error.pos)!r}",
             fix="correct the line; each row is one JSON object",
         ) from error
     except (ValueError, RecursionError) as error:
@@ -265,16 +313,10 @@ def _parse(text: str, path: Path, line: int) -> object:
         ) from error
 
 
-def _around(text: str, position: int) -> str:
-    start = max(0, position - CONTEXT_CHARACTERS)
-    return text[start : position + CONTEXT_CHARACTERS]
-
-
 def _require_object(row: object, where: str) -> Row:
     if not isinstance(row, dict):
         raise DatasetError(
-            f"{where} is {describe(row)}, want an object: "
-            f"{shorten(repr(row))}",
+            f"{where} is {describe(row)}, want an object: {shown(row)}",
             fix='write each row as {"column": value, ...}',
         )
     return row
@@ -289,3 +331,15 @@ def _unreadable(path: Path, error: OSError) -> DatasetError:
 
 def _endings() -> str:
     return ", ".join(READABLE_SUFFIXES)
+
+
+_READERS: dict[
+    str,
+    Callable[[BinaryIO, Path], Iterator[tuple[str, object]]],
+] = {
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _comma_separated,
+    "tsv": _tab_separated,
+    "parquet": parquet_rows,
+}

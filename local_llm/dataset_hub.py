@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .conversation_formats import Row, shorten
 from .dataset_files import read_file
 from .errors import DatasetError, LocalLLMError
 from .hub_access import (
@@ -24,6 +23,7 @@ from .hub_access import (
     hub_answer,
     unreachable,
 )
+from .row_values import Row, shorten
 
 SCRIPT_REFUSED = "Dataset scripts are no longer supported"
 
@@ -33,10 +33,19 @@ class HubDataset:
     """What to read from the hub, and as whom."""
 
     repo_id: str
+    config: str | None = None
     split: str = "train"
     revision: str | None = None
     token: str | None = field(default=None, repr=False)
     cache_dir: str | Path | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in places, such as "owner/name@v1 (de, validation)"."""
+        at = f"@{self.revision}" if self.revision else ""
+        chosen = [self.config, self.split if self.split != "train" else None]
+        named = ", ".join(one for one in chosen if one)
+        return f"{self.repo_id}{at}" + (f" ({named})" if named else "")
 
     @property
     def repository(self) -> HubRepository:
@@ -61,18 +70,19 @@ def read_hub(source: HubDataset) -> Iterator[tuple[str, Row]]:
 
     Yields:
         `tuple[str, dict]`:
-            The place of the row, as "owner/name row 12", and the row.
+            The place of the row, as "owner/name row 12", with config and
+            split where they are not the usual ones; and the row.
     """
     check_token(source.token)
     with _translated_errors(source):
         dataset = _load(source)
         file = _download_split_file(source) if dataset is None else None
     if file is not None:
-        yield from read_file(file, f"{source.repo_id}/{file.name}")
+        yield from read_file(file, f"{source.label}/{file.name}")
         return
     with _translated_errors(source):
         for number, row in enumerate(dataset, start=1):
-            yield f"{source.repo_id} row {number}", row
+            yield f"{source.label} row {number}", row
 
 
 def _load(source: HubDataset) -> Any:
@@ -83,6 +93,7 @@ def _load(source: HubDataset) -> Any:
     try:
         return load_dataset(
             source.repo_id,
+            source.config,
             split=source.split,
             revision=source.revision,
             token=source.token,
@@ -101,7 +112,8 @@ def _download_split_file(source: HubDataset) -> Path:
         LocalEntryNotFoundError,
     )
 
-    name = f"{source.split}.jsonl"
+    folder = f"{source.config}/" if source.config else ""
+    name = f"{folder}{source.split}.jsonl"
     try:
         return Path(
             hf_hub_download(

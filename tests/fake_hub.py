@@ -95,3 +95,70 @@ def hub_with_files(repo: str, files: Mapping[str, str | bytes]) -> Handler:
         return httpx2.Response(200, headers=headers, content=content)
 
     return answer
+
+
+def hub_with_revisions(
+    repo: str,
+    revisions: Mapping[str, Mapping[str, str]],
+) -> Handler:
+    """A hub with one dataset: by revision, its files by their paths."""
+    commits = {commit_of(name): files for name, files in revisions.items()}
+    known = {**revisions, **commits}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        _, _, asked = path.partition(f"/datasets/{repo}")
+        verb, _, rest = asked.lstrip("/").partition("/")
+        revision, _, name = rest.partition("/")
+        if path.startswith("/api/") and verb in ("", "revision"):
+            return _info(repo, revision or "main", revisions)
+        if verb == "auth-check":
+            return httpx2.Response(200)
+        files = known.get(revision, {})
+        if verb == "tree":
+            return httpx2.Response(200, json=_tree(files, name))
+        if verb == "paths-info":
+            return httpx2.Response(200, json=_tree(files, ""))
+        if name not in files:
+            headers = {"X-Error-Code": "EntryNotFound"}
+            return httpx2.Response(404, headers=headers)
+        content = files[name].encode()
+        headers = {"X-Repo-Commit": revision, "ETag": f'"{_oid(content)}"'}
+        return httpx2.Response(200, headers=headers, content=content)
+
+    return answer
+
+
+def commit_of(revision: str) -> str:
+    """The commit that a revision of `hub_with_revisions` points at."""
+    return hashlib.sha1(revision.encode()).hexdigest()
+
+
+def _info(
+    repo: str,
+    revision: str,
+    revisions: Mapping[str, Mapping[str, str]],
+) -> httpx2.Response:
+    if revision not in revisions and revision not in map(commit_of, revisions):
+        headers = {"X-Error-Code": "RevisionNotFound"}
+        return httpx2.Response(404, headers=headers)
+    commit = commit_of(revision) if revision in revisions else revision
+    info = {"id": repo, "sha": commit, "siblings": [], "tags": []}
+    return httpx2.Response(200, json=info)
+
+
+def _tree(files: Mapping[str, str], folder: str) -> list[dict[str, object]]:
+    return [
+        {
+            "type": "file",
+            "path": name,
+            "size": len(content.encode()),
+            "oid": _oid(content.encode()),
+        }
+        for name, content in files.items()
+        if name.startswith(folder)
+    ]
+
+
+def _oid(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()

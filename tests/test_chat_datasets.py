@@ -60,7 +60,7 @@ def test_a_mixed_file_is_understood_row_by_row(tmp_path: Path) -> None:
         {"instruction": "g", "output": "h", "history": None},
     ]
     data = load(tmp_path, rows, held_out_share=0.0)
-    assert data.formats == {"lima": 1, "messages": 1, "instruction": 1}
+    assert data.formats == {"lima": 1, "messages": 1, "alpaca": 1}
     assert [one.where for one in data.train] == [
         f"data.json row {number}" for number in (1, 2, 3)
     ]
@@ -111,15 +111,15 @@ def test_the_summary_names_rows_turns_drops_repairs_and_the_split(
     rows += [lima("h", ""), lima("i")]
     data = load(tmp_path, rows, held_out_rows=20)
     assert data.summary() == (
-        "1,202 rows, 1 multi-turn, 2 dropped (1 empty turn, 1 no assistant "
-        "turn), adjusted (1 last user turn removed), 20 held out"
+        "1,202 rows (1,202 lima), 1 multi-turn, 2 dropped (1 empty turn, 1 no "
+        "assistant turn), adjusted (1 last user turn removed), 20 held out"
     )
     assert data.adjustments == {"last user turn removed": 1}
 
 
 def test_the_summary_of_clean_data_is_short(tmp_path: Path) -> None:
     data = load(tmp_path, many(3), held_out_share=0.0)
-    assert data.summary() == "3 rows, 0 multi-turn, 0 dropped"
+    assert data.summary() == "3 rows (3 lima), 0 multi-turn, 0 dropped"
 
 
 def test_merged_turns_are_counted_as_an_adjustment(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_the_real_lima_is_read_whole() -> None:
     assert len(kept) == 1029
     assert sum(one.is_multi_turn for one in kept) == 29
     assert data.drops == ()
-    assert data.formats == {"instruction": 1029}
+    assert data.formats == {"alpaca": 1029}
     assert 70 <= len(data.held_out) <= 135
 
 

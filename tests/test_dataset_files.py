@@ -197,10 +197,10 @@ def test_a_file_without_rows_gives_none(tmp_path: Path, content: str) -> None:
 def test_a_file_of_another_kind_names_the_kinds_that_are_read(
     tmp_path: Path,
 ) -> None:
-    path = write(tmp_path / "a.csv", "a,b")
+    path = write(tmp_path / "a.xlsx", "a,b")
     with pytest.raises(DatasetError) as caught:
         list(read_path(path))
-    assert ".json, .jsonl, .json.gz, .jsonl.gz" in str(caught.value.fix)
+    assert ".json, .jsonl, .csv, .tsv, " in str(caught.value.fix)
 
 
 def test_a_folder_gives_its_files_in_order_of_name(tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ def test_a_folder_gives_its_files_in_order_of_name(tmp_path: Path) -> None:
         write(tmp_path / name, json.dumps({**ROW, "from": name}))
     write(tmp_path / "notes.txt", "not data")
     write(tmp_path / ".hidden.json", "not data")
+    write(tmp_path / "dataset_infos.json", "{}")
     found = [row["from"] for row in rows_of(tmp_path)]
     assert found == ["a.json.gz", "b.jsonl", "c.json"]
 
@@ -290,3 +291,22 @@ def test_paths_start_from_the_working_folder_without_a_base(
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "a.json", "[]")
     assert find_local_path("a.json") == path
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".CSV"])
+def test_the_row_of_a_csv_file_comes_with_its_line(
+    tmp_path: Path,
+    ending: str,
+) -> None:
+    text = '\ufefftext,id\r\n"two\r\nlines",1\r\nplain,2\r\n'
+    path = write(tmp_path / f"a{ending}", text)
+    assert list(read_path(path)) == [
+        (f"a{ending} row 1 (line 2)", {"text": "two\r\nlines", "id": "1"}),
+        (f"a{ending} row 2 (line 4)", {"text": "plain", "id": "2"}),
+    ]
+
+
+def test_a_label_stands_before_the_names_of_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", json.dumps([ROW]))
+    found = read_path(tmp_path, label="my/data")
+    assert [where for where, _ in found] == ["my/data/a.json row 1"]

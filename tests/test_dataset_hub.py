@@ -12,7 +12,12 @@ from typing import Any
 import datasets
 import httpx2
 import pytest
-from fake_hub import SetHub, answering, hub_with_files
+from fake_hub import (
+    SetHub,
+    answering,
+    hub_with_files,
+    hub_with_revisions,
+)
 from huggingface_hub import constants
 
 from local_llm.dataset_hub import HubDataset, read_hub
@@ -212,18 +217,25 @@ def test_a_table_is_read_row_by_row(
 ) -> None:
     asked: dict[str, Any] = {}
 
-    def load_dataset(name: str, **options: Any) -> datasets.Dataset:
-        asked.update(options, name=name)
+    def load_dataset(path: str, name: str, **options: Any) -> datasets.Dataset:
+        asked.update(options, path=path, name=name)
         return datasets.Dataset.from_list(ROWS)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    source = source_in(tmp_path, split="test", revision="v1", token=TOKEN)
+    source = source_in(
+        tmp_path,
+        config="de",
+        split="test",
+        revision="v1",
+        token=TOKEN,
+    )
     assert list(read_hub(source)) == [
-        (f"{REPO} row 1", ROWS[0]),
-        (f"{REPO} row 2", ROWS[1]),
+        (f"{REPO}@v1 (de, test) row 1", ROWS[0]),
+        (f"{REPO}@v1 (de, test) row 2", ROWS[1]),
     ]
     assert asked == {
-        "name": REPO,
+        "path": REPO,
+        "name": "de",
         "split": "test",
         "revision": "v1",
         "token": TOKEN,
@@ -293,3 +305,100 @@ def test_a_full_disk_is_told_from_a_refusal(
     assert isinstance(found, ModelAccessError)
     assert "No space left on device" in found.message
     assert "free some disk space" in str(found.fix)
+
+
+CARD = """---
+configs:
+- config_name: en
+  data_files:
+  - split: train
+    path: en/train.jsonl
+- config_name: de
+  data_files:
+  - split: train
+    path: de/train.jsonl
+  - split: dev
+    path: de/dev.jsonl
+---
+"""
+
+
+def files_of(revision: str) -> dict[str, str]:
+    names = ("en/train", "de/train", "de/dev")
+    files = {
+        f"{name}.jsonl": json.dumps({"text": f"{name} {revision}"})
+        for name in names
+    }
+    return {"README.md": CARD, **files}
+
+
+def revisions() -> dict[str, dict[str, str]]:
+    return {name: files_of(name) for name in ("main", "v1")}
+
+
+@pytest.mark.parametrize(
+    ("config", "split", "revision", "label", "text"),
+    [
+        ("en", "train", None, f"{REPO} (en)", "en/train main"),
+        ("de", "dev", None, f"{REPO} (de, dev)", "de/dev main"),
+        ("de", "train", "v1", f"{REPO}@v1 (de)", "de/train v1"),
+    ],
+)
+def test_config_split_and_revision_choose_the_rows(
+    tmp_path: Path,
+    hub: SetHub,
+    config: str,
+    split: str,
+    revision: str | None,
+    label: str,
+    text: str,
+) -> None:
+    hub(hub_with_revisions(REPO, revisions()))
+    source = source_in(
+        tmp_path,
+        config=config,
+        split=split,
+        revision=revision,
+    )
+    assert list(read_hub(source)) == [(f"{label} row 1", {"text": text})]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "text"),
+    [
+        ({}, "Config name is missing"),
+        ({"config": "fr"}, "'fr' not found"),
+        ({"config": "en", "split": "dev"}, "split 'dev'"),
+    ],
+)
+def test_a_config_or_split_that_is_not_there_is_an_error(
+    tmp_path: Path,
+    hub: SetHub,
+    chosen: dict[str, str],
+    text: str,
+) -> None:
+    hub(hub_with_revisions(REPO, revisions()))
+    error = error_of(source_in(tmp_path, **chosen))
+    assert isinstance(error, DatasetError)
+    assert text in error.message
+    assert PAGE in str(error.fix)
+
+
+def test_a_revision_that_is_not_there_is_an_error(
+    tmp_path: Path,
+    hub: SetHub,
+) -> None:
+    hub(hub_with_revisions(REPO, revisions()))
+    error = error_of(source_in(tmp_path, config="en", revision="v2"))
+    assert isinstance(error, ModelAccessError)
+    assert "'v2'" in error.message
+
+
+def test_a_script_with_a_config_is_read_from_the_folder_of_its_name(
+    tmp_path: Path,
+    hub: SetHub,
+) -> None:
+    files = {"lima.py": "raise SystemExit", "de/train.jsonl": '{"text": "a"}'}
+    hub(hub_with_revisions(REPO, {"main": files}))
+    found = list(read_hub(source_in(tmp_path, config="de")))
+    assert found == [(f"{REPO} (de)/train.jsonl row 1", {"text": "a"})]

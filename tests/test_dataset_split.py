@@ -1,0 +1,60 @@
+# -*- coding: utf-8 -*-
+"""Held-out rows and repetitions are decided by the text alone."""
+
+import pytest
+
+from local_llm.chat_format import Turn
+from local_llm.dataset_split import (
+    Conversation,
+    split_conversations,
+    times_in_epoch,
+)
+
+
+def conversation(question: str) -> Conversation:
+    turns = (Turn("user", question), Turn("assistant", "answer"))
+    return Conversation(turns, question)
+
+
+ROWS = [conversation(f"question {n}") for n in range(1000)]
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.5, 1.0, 1.5, 2.0, 2.25])
+def test_a_weight_is_met_on_average(weight: float) -> None:
+    times = [times_in_epoch(one.turns, weight) for one in ROWS]
+    assert set(times) <= {int(weight), int(weight) + 1}
+    assert sum(times) == pytest.approx(weight * len(ROWS), abs=50)
+
+
+def test_a_larger_weight_never_takes_a_row_out() -> None:
+    for one in ROWS[:100]:
+        weights = [n / 8 for n in range(1, 25)]
+        times = [times_in_epoch(one.turns, weight) for weight in weights]
+        assert times == sorted(times)
+
+
+def test_the_choice_of_a_weight_is_not_that_of_the_split() -> None:
+    train, held_out = split_conversations(ROWS, 0.3)
+    chosen = [times_in_epoch(one.turns, 0.5) for one in train]
+    assert sum(chosen) == pytest.approx(len(train) / 2, abs=50)
+    assert held_out
+
+
+def test_plain_texts_are_split_by_their_text() -> None:
+    texts = [
+        Conversation((Turn("text", f"story {n}"),), str(n)) for n in range(200)
+    ]
+    few = split_conversations(texts[:100], 0.2)[1]
+    more = split_conversations(texts, 0.2)[1]
+    assert 5 <= len(few) < len(more)
+    assert set(few) < set(more)
+
+
+def test_a_text_and_a_question_of_the_same_words_stay_together() -> None:
+    rows = [Conversation((Turn("text", "question 3"),), "text"), *ROWS[:20]]
+    train, held_out = split_conversations(rows, 0.5)
+    sides = [
+        {one.where for one in part} & {"text", "question 3"}
+        for part in (train, held_out)
+    ]
+    assert sorted(map(len, sides)) == [0, 2]
