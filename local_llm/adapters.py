@@ -8,8 +8,9 @@ waits for the model's lock. Raises WeightsError, ConfigError and TrainingError.
 
 import contextlib
 import copy
+import hashlib
 import itertools
-import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,13 +24,25 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
-from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from .atomic_files import write_json
+from .adapter_files import (
+    ADAPTER_FILE,
+    check_base,
+    is_adapter,
+    read_lora_config,
+    read_tensors,
+    write_base_record,
+)
+from .adapter_layers import (
+    has_whole_layers,
+    linear_layers,
+    make_exact,
+    reads_base_weights,
+    use_adapter,
+)
 from .base_model import BaseModel
 from .errors import ConfigError, WeightsError
+from .lora_limits import refusals
 from .model_lock import LOCK_TIMEOUT_S
 
 DEFAULT_LORA: dict[str, Any] = {
@@ -39,11 +52,18 @@ DEFAULT_LORA: dict[str, Any] = {
     "task_type": "CAUSAL_LM",
 }
 
-ADAPTER_FILE = "adapter_model.safetensors"
-BASE_FILE = "base_model.json"
-"""Says on which weights an adapter of this package was trained."""
-
 DEFAULT_SEED = 7
+
+_REFUSED_BY_PEFT = (
+    AttributeError,
+    ImportError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    re.error,
+)
+"""What it raises, at a configuration that does not fit the model's layers."""
 
 _numbers = itertools.count(1)
 
@@ -70,20 +90,18 @@ def add_adapter(
     Raises:
         `ConfigError`: peft refuses the configuration for this model.
     """
-    name = _new_name()
+    name, place = _new_name(), "fine_tune_config.lora_config"
+    problems = refusals(lora_config or {})
+    if problems:
+        raise ConfigError(place, problems)
     try:
         config = LoraConfig(**{**DEFAULT_LORA, **(lora_config or {})})
         with _changing(base), torch.random.fork_rng(_gpus(base)):
             torch.manual_seed(seed)
             _attach(base, name, config)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            "fine_tune_config.lora_config", [str(error)]
-        ) from error
-    for parameter in adapter_parameters(base, name).values():
-        # Whole-precision weights: the steps of an optimizer are smaller than
-        # the spacing of 16-bit numbers.
-        parameter.data = parameter.data.float()
+    except _REFUSED_BY_PEFT as error:
+        _detach(base, name)
+        raise ConfigError(place, [str(error)]) from error
     return name
 
 
@@ -95,9 +113,34 @@ def copy_adapter(base: BaseModel, name: str) -> str:
         _attach(base, new_name, config)
         places = adapter_parameters(base, new_name)
         for key, parameter in adapter_parameters(base, name).items():
-            place = places[key.replace(f".{name}.", f".{new_name}.")]
+            place = places[re.sub(rf"\.{name}(?=\.|$)", f".{new_name}", key)]
             place.data = parameter.data.clone()
     return new_name
+
+
+def differing_keys(
+    base: BaseModel,
+    name: str,
+    lora_config: Mapping[str, Any] | None,
+) -> dict[str, tuple[Any, Any]]:
+    """What an adapter's configuration has otherwise than a wanted one.
+
+    Returns:
+        `dict[str, tuple[Any, Any]]`: By key, the adapter's value and the
+            wanted one; only keys of the wanted one are looked at.
+    """
+    own = peft_model(base).peft_config[name]
+    wanted = LoraConfig(**(lora_config or {}))
+    pairs = {
+        key: (getattr(own, key), getattr(wanted, key))
+        for key in lora_config or {}
+    }
+    # peft has resolved the shorthand when it put the adapter on.
+    return {
+        key: (has, wants)
+        for key, (has, wants) in pairs.items()
+        if has != wants and wants != "all-linear"
+    }
 
 
 def load_adapter(base: BaseModel, folder: Path) -> str:
@@ -109,19 +152,19 @@ def load_adapter(base: BaseModel, folder: Path) -> str:
     Raises:
         `WeightsError`: The folder has no adapter, or one of another base.
     """
-    if not (folder / ADAPTER_FILE).is_file():
+    if not is_adapter(folder):
         raise WeightsError(
             f"{folder.absolute()} has no {ADAPTER_FILE}",
             fix="give the folder of a finished fine-tuning run",
         )
-    _check_base(base, folder)
-    config = _read_lora_config(folder)
+    check_base(base, folder)
+    config = read_lora_config(folder)
     name = _new_name()
     with _changing(base):
         try:
             _attach(base, name, config)
             _copy_tensors(base, name, folder)
-        except (TypeError, ValueError) as error:
+        except _REFUSED_BY_PEFT as error:
             _detach(base, name)
             raise WeightsError(
                 f"the adapter in {folder.absolute()} cannot be put on "
@@ -150,10 +193,7 @@ def save_adapter(base: BaseModel, name: str, folder: Path) -> None:
     for file in nested.iterdir():
         file.rename(folder / file.name)
     nested.rmdir()
-    write_json(
-        folder / BASE_FILE,
-        {"name": base.name, "fingerprint": base.fingerprint},
-    )
+    write_base_record(base, folder)
 
 
 def remove_adapter(base: BaseModel, name: str) -> None:
@@ -174,15 +214,21 @@ def active_adapter(base: BaseModel, name: str | None) -> Iterator[None]:
     # peft's layers take any name, and compute without an unknown one.
     if name is not None and name not in peft_model(base).peft_config:
         raise WeightsError(f"{base.name} has no adapter {name!r}")
-    for layer in _adapter_layers(base):
-        layer.enable_adapters(name is not None)
-        if name is not None:
-            layer.set_adapter(name)
+    use_adapter(base.model, name)
     try:
         yield
     finally:
-        for layer in _adapter_layers(base):
-            layer.enable_adapters(False)
+        use_adapter(base.model, None)
+
+
+def use_weights_for_replies(base: BaseModel, name: str | None) -> None:
+    """Let a model answer fast, with an adapter or without; the caller holds
+    the model's lock."""
+    if name is not None and reads_base_weights(base.model, name):
+        # Packed ones hold other numbers than the adapter was trained on.
+        base.weights.use_for_training()
+    else:
+        base.weights.use_for_generation()
 
 
 def adapter_parameters(
@@ -195,6 +241,15 @@ def adapter_parameters(
         for key, parameter in base.model.named_parameters()
         if f".{name}." in f"{key}."
     }
+
+
+def fingerprint(base: BaseModel, name: str) -> str:
+    """sha256 of an adapter's tensors, whatever its name is."""
+    digest = hashlib.sha256()
+    for key, parameter in adapter_parameters(base, name).items():
+        digest.update(key.replace(name, "").encode())
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def peft_model(base: BaseModel) -> PeftModel:
@@ -218,10 +273,14 @@ def _new_name() -> str:
 
 
 def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
+    shorthand = config.target_modules == "all-linear"
+    if shorthand and has_whole_layers(base.model):
+        config.target_modules = linear_layers(base.model)
     if base.peft_model is None:
         base.peft_model = get_peft_model(base.model, config, adapter_name=name)
     else:
         base.peft_model.add_adapter(name, config)
+    make_exact(base.model, name)
     base.model.eval()
 
 
@@ -240,58 +299,14 @@ def _changing(base: BaseModel) -> Iterator[None]:
         yield
 
 
-def _adapter_layers(base: BaseModel) -> Iterator[BaseTunerLayer]:
-    return (
-        module
-        for module in base.model.modules()
-        if isinstance(module, BaseTunerLayer)
-    )
-
-
-def _check_base(base: BaseModel, folder: Path) -> None:
-    """Refuse an adapter of other weights, even where the shapes agree; one
-    that others have written does not say which it wants."""
-    path = folder / BASE_FILE
-    if not path.is_file():
-        return
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name, fingerprint = record["name"], record["fingerprint"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WeightsError(
-            f"{path.absolute()} cannot be read: {error}",
-            fix="restore the file from a copy, or train again",
-        ) from error
-    if fingerprint != base.fingerprint:
-        raise WeightsError(
-            f"the adapter in {folder.absolute()} belongs to another base "
-            f"model: it was trained on {name}, not on {base.name}",
-            fix="load the base model that the adapter was trained on",
-        )
-
-
-def _read_lora_config(folder: Path) -> LoraConfig:
-    path = folder / "adapter_config.json"
-    try:
-        config = LoraConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f"{path.absolute()} cannot be read: {error}",
-            fix="give the folder of a finished fine-tuning run",
-        ) from error
-    if not isinstance(config, LoraConfig):
-        raise WeightsError(
-            f"{path.absolute()} is not one of LoRA: {config.peft_type}",
-            fix="give the folder of a finished fine-tuning run",
-        )
-    config.inference_mode = False
-    return config
-
-
 def _copy_tensors(base: BaseModel, name: str, folder: Path) -> None:
     """Fill an adapter from its file; every tensor must have its place."""
-    tensors = _read_tensors(folder)
-    places = get_peft_model_state_dict(peft_model(base), adapter_name=name)
+    tensors = read_tensors(folder)
+    places = get_peft_model_state_dict(
+        peft_model(base),
+        adapter_name=name,
+        save_embedding_layers=False,
+    )
     shapes = {key: tuple(place.shape) for key, place in places.items()}
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     if shapes != found:
@@ -307,17 +322,4 @@ def _copy_tensors(base: BaseModel, name: str, folder: Path) -> None:
             f"{shapes.get(wrong[0])} wanted",
             fix="load the base model that the adapter was trained on",
         )
-    for parameter in adapter_parameters(base, name).values():
-        parameter.data = parameter.data.float()
     set_peft_model_state_dict(peft_model(base), tensors, adapter_name=name)
-
-
-def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    path = folder / ADAPTER_FILE
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path.absolute()} is damaged: {error}",
-            fix="restore the file from a copy, or train again",
-        ) from error

@@ -33,7 +33,11 @@ from .model_sources import LoadRequest, Progress, resolve
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import (
+        PretrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +132,19 @@ def load_base_model(
         return base
 
 
+def load_private_model(
+    request: LoadRequest,
+    progress: Progress = lambda text: None,
+) -> BaseModel:
+    """Load weights that nobody else in this process will share.
+
+    Raises:
+        As `load_base_model`.
+    """
+    with _loading:
+        return _load(request, progress)
+
+
 def load_tokenizer(
     request: LoadRequest,
     progress: Progress = lambda text: None,
@@ -135,6 +152,29 @@ def load_tokenizer(
     """Load a tokenizer alone, with a chat template and a padding token."""
     folder = resolve(request, progress)
     return _load_tokenizer(request, folder)
+
+
+def load_config(
+    request: LoadRequest,
+    progress: Progress = lambda text: None,
+) -> "PretrainedConfig":
+    """Load what describes a model's architecture, without its weights."""
+    from transformers import AutoConfig
+
+    folder = resolve(request, progress)
+    with translated_load_errors(request):
+        return AutoConfig.from_pretrained(
+            folder,
+            revision=request.revision,
+            token=request.token,
+            trust_remote_code=False,
+        )
+
+
+def context_size(config: "PretrainedConfig") -> int:
+    """The longest sequence of an architecture, in tokens."""
+    text = config.get_text_config()
+    return getattr(text, "max_position_embeddings", None) or 2048
 
 
 def use_tokenizer(
@@ -165,7 +205,7 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
         chat_format=chat_format,
         name=request.source,
         fingerprint=_fingerprint(model),
-        context_size=_context_size(model),
+        context_size=context_size(model.config),
         lock=ModelLock(),
         weights=ExactWeights(model),
     )
@@ -180,7 +220,7 @@ def _load_tokenizer(
     if request.tokenizer is not None:
         folder = request.tokenizer
         model_files.check_tokenizer_folder(Path(folder))
-    with _translated_load_errors(request):
+    with translated_load_errors(request):
         tokenizer = AutoTokenizer.from_pretrained(
             folder,
             revision=request.revision,
@@ -210,11 +250,12 @@ def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
 
     device = choose_device(request.device)
     arguments = request.quantization_arguments()
-    dtype = choose_dtype(device, arguments.get("bnb_4bit_compute_dtype"))
+    wanted = request.dtype or arguments.get("bnb_4bit_compute_dtype")
+    dtype = choose_dtype(device, wanted, request.cache)
     quantized = arguments.get("load_in_4bit") or arguments.get("load_in_8bit")
     if quantized:
         arguments.setdefault("bnb_4bit_compute_dtype", dtype)
-    with _translated_load_errors(request):
+    with translated_load_errors(request):
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             revision=request.revision,
@@ -233,7 +274,7 @@ def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
 
 
 @contextlib.contextmanager
-def _translated_load_errors(request: LoadRequest) -> Iterator[None]:
+def translated_load_errors(request: LoadRequest) -> Iterator[None]:
     """Turn whatever a loader raises into one error of this package.
 
     One of the places that catch everything: the loaders of transformers,
@@ -348,8 +389,3 @@ def _fingerprint(model: "PreTrainedModel") -> str:
         values = sample.detach().to("cpu", torch.bfloat16).view(torch.int16)
         digest.update(values.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _context_size(model: "PreTrainedModel") -> int:
-    config = model.config.get_text_config()
-    return getattr(config, "max_position_embeddings", None) or 2048

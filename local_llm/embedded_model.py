@@ -7,10 +7,13 @@ cache, and loaded from there afterwards. Downloads nothing, quantizes nothing.
 Raises WeightsError.
 """
 
+import contextlib
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import filelock
 
 from . import atomic_files
 from .errors import WeightsError
@@ -30,6 +33,9 @@ _LAYOUT_VERSION = 1
 """Raised when the converted folder changes, so that old ones are not used."""
 
 _GGUF_MAGIC = b"GGUF"
+
+_CONVERSION_LIMIT_S = 3600.0
+"""How long one process waits for another that converts the same model."""
 
 Progress = Callable[[str], None]
 
@@ -53,12 +59,15 @@ def embedded_folder(cache: Path, progress: Progress) -> Path:
     folder = _converted(cache, EMBEDDED_SHA256)
     if atomic_files.is_sealed(folder):
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".gguf-") as scratch:
-        gguf_file = Path(scratch) / f"{EMBEDDED_NAME}.gguf"
-        progress("assembling the embedded model")
-        _assemble(gguf_file)
-        _convert(gguf_file, folder, progress)
+    with (
+        _missing_alone(folder) as missing,
+        tempfile.TemporaryDirectory(dir=cache, prefix=".gguf-") as scratch,
+    ):
+        if missing:
+            gguf_file = Path(scratch) / f"{EMBEDDED_NAME}.gguf"
+            progress("assembling the embedded model")
+            _assemble(gguf_file)
+            _convert(gguf_file, folder, progress)
     return folder
 
 
@@ -72,8 +81,11 @@ def gguf_folder(gguf_file: Path, cache: Path, progress: Progress) -> Path:
         if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
             raise WeightsError(f"{gguf_file.resolve()} is not a GGUF file")
     folder = _converted(cache, atomic_files.sha256_of(gguf_file))
-    if not atomic_files.is_sealed(folder):
-        _convert(gguf_file, folder, progress)
+    if atomic_files.is_sealed(folder):
+        return folder
+    with _missing_alone(folder) as missing:
+        if missing:
+            _convert(gguf_file, folder, progress)
     return folder
 
 
@@ -84,6 +96,23 @@ def is_converted(cache: Path) -> bool:
 
 def _converted(cache: Path, sha256: str) -> Path:
     return cache / f"gguf-v{_LAYOUT_VERSION}-{sha256[:16]}"
+
+
+@contextlib.contextmanager
+def _missing_alone(folder: Path) -> Iterator[bool]:
+    """Whether a folder has still to be made, while nobody else makes it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        held = lock.acquire(timeout=_CONVERSION_LIMIT_S)
+    except filelock.Timeout as error:
+        raise WeightsError(
+            f"another process has been converting into {folder} for "
+            f"{_CONVERSION_LIMIT_S / 60:.0f} minutes",
+            fix="wait until it has finished, or end it",
+        ) from error
+    with held:
+        yield not atomic_files.is_sealed(folder)
 
 
 def _assemble(gguf_file: Path) -> None:

@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
-from .adapters import active_adapter
+from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
 from .errors import GenerationError, LocalLLMError
 
@@ -203,7 +203,7 @@ class GenerationEngine:
         )
         stop = _Stop(request, deadline)
         ids = torch.tensor([request.prompt_ids], device=base.device)
-        base.weights.use_for_generation()
+        use_weights_for_replies(base, request.adapter)
         with (
             active_adapter(base, request.adapter),
             _random_state(request.sampling.seed, base.device),

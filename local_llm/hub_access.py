@@ -63,7 +63,7 @@ def translated_hub_errors(repository: HubRepository) -> Iterator[None]:
     check_token(repository.token)
     try:
         yield
-    except (_http_error(), OSError) as error:
+    except (http_error(), OSError) as error:
         translated = explain_hub_error(error, repository)
         if translated is None:
             raise
@@ -119,7 +119,7 @@ def hub_answer(repository: HubRepository) -> Exception | None:
         hub.repo_info(name, repo_type=kind, revision=repository.revision)
     except HfHubHTTPError as error:
         return error
-    except (_http_error(), OSError):
+    except (http_error(), OSError):
         return None
     return None
 
@@ -203,10 +203,10 @@ def _is_connection_error(error: BaseException) -> bool:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     kinds = (LocalEntryNotFoundError, ConnectionError, TimeoutError)
-    return isinstance(error, (*kinds, _http_error()))
+    return isinstance(error, (*kinds, http_error()))
 
 
-def _http_error() -> type[Exception]:
+def http_error() -> type[Exception]:
     """The base class of the errors of the HTTP library.
 
     Which library that is differs between versions of huggingface_hub; its

@@ -7,9 +7,13 @@ code when it is opened. Raises WeightsError and ModelAccessError.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import WeightsError
 from .hub_access import HubRepository, translated_hub_errors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _CONVERTER = (
@@ -59,6 +63,24 @@ def check_tokenizer_folder(folder: Path) -> None:
             f"{', '.join(names)}",
             fix="give the folder that the tokenizer was saved to",
         )
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a folder.
+
+    Raises:
+        `WeightsError`: There is none, or its files are broken.
+    """
+    from transformers import AutoTokenizer
+
+    check_tokenizer_folder(folder)
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"the tokenizer of {folder.absolute()} cannot be used: {error}",
+            fix="give the folder that `save_pretrained` wrote",
+        ) from error
 
 
 def check_hub_repository(repository: HubRepository) -> None:

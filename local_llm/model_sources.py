@@ -42,6 +42,8 @@ class LoadRequest:
             `cpu`, `cuda`, `cuda:<n>`, `mps`; None to choose.
         cache (`Path`):
             Where converted models are kept.
+        dtype (`str | None`):
+            The number format of the dense weights; None to choose.
         token (`str | None`):
             For gated repositories; never logged.
     """
@@ -52,6 +54,7 @@ class LoadRequest:
     revision: str | None = None
     quantization: Mapping[str, Any] | None = None
     device: str | None = None
+    dtype: str | None = None
     token: str | None = field(default=None, repr=False)
 
     def key(self) -> str:
@@ -62,6 +65,7 @@ class LoadRequest:
             self.revision,
             self.quantization_arguments(),
             choose_device(self.device),
+            self.dtype,
         ]
         return json.dumps(parts, sort_keys=True, default=str)
 

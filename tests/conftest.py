@@ -2,6 +2,7 @@
 """The tiny models that the tests of the local model share."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ from local_llm.chat_datasets import Conversation
 # So small a product takes microseconds, and the meeting of two threads after
 # it milliseconds where the cores have other work to do.
 torch.set_num_threads(1)
+
+# Who starts the tests in the background, or under nohup, ignores some signals
+# for all that they start; a terminal does not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,8 @@ from tiny_models import (
     save_model,
 )
 
+from local_llm.adapter_files import ADAPTER_FILE, BASE_FILE
 from local_llm.adapters import (
-    ADAPTER_FILE,
-    BASE_FILE,
     active_adapter,
     adapter_parameters,
     add_adapter,
@@ -287,6 +286,34 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         f"{BASE_FILE} cannot be read",
     ),
     "rank no number": (lambda f: change_config(f, r="x"), "cannot be put on"),
+    "modules no expression": (
+        lambda f: change_config(f, target_modules="("),
+        "cannot be put on",
+    ),
+    "layers twice": (
+        lambda f: change_config(f, layer_replication=[[0, 2], [1, 2]]),
+        "layer_replication: cannot be set: it would change the base model",
+    ),
+    "whole modules": (
+        lambda f: change_config(f, modules_to_save=["lm_head"]),
+        "1 tensors differ",
+    ),
+    "started from the base": (
+        lambda f: change_config(f, init_lora_weights="pissa_niter_4"),
+        "init_lora_weights: wanted true",
+    ),
+    "a library that is not there": (
+        lambda f: change_config(f, init_lora_weights="loftq"),
+        "init_lora_weights: wanted true",
+    ),
+    "a module to import": (
+        lambda f: change_config(
+            f,
+            megatron_config={"a": 1},
+            megatron_core="antigravity",
+        ),
+        "megatron_config: cannot be set",
+    ),
     "rank negative": (lambda f: change_config(f, r=-1), "cannot be put on"),
     "rank another": (lambda f: change_config(f, r=8), "28 tensors differ"),
     "modules of another family": (
@@ -354,6 +381,7 @@ def test_a_folder_that_does_not_exist_has_no_adapter(
         {"target_modules": ["no_such_module"]},
         {"no_such_key": 1},
         {"r": "x"},
+        {"init_lora_weights": "orthogonal"},  # which 4-bit layers have not
     ],
 )
 @pytest.mark.parametrize("others", [0, 1])

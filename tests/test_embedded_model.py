@@ -6,10 +6,13 @@ The conversion of the real model is not shown here: it takes minutes.
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import filelock
 import pytest
 
 from local_llm import embedded_model
@@ -17,6 +20,7 @@ from local_llm.atomic_files import check_manifest
 from local_llm.base_model import LoadRequest, load_base_model
 from local_llm.embedded_model import (
     EMBEDDED_PACKAGE,
+    EMBEDDED_SHA256,
     embedded_folder,
     gguf_folder,
     is_converted,
@@ -67,7 +71,9 @@ def silent(_: str) -> None:
 
 
 def left_in(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.iterdir())
+    """What is in a cache, but for the locks."""
+    names = sorted(path.name for path in cache.iterdir())
+    return [one for one in names if not one.endswith(".lock")]
 
 
 def refused(cache: Path) -> WeightsError:
@@ -154,6 +160,39 @@ def test_a_converted_model_is_sealed_and_used_again(
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     assert embedded_folder(cache, silent) == folder
     assert len(calls) == 1
+
+
+def test_of_two_that_want_it_at_once_one_converts(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = stand_in_for_the_readers(monkeypatch)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+
+    def slowly(path: Path) -> None:
+        time.sleep(0.3)
+        path.write_bytes(CONTENT)
+
+    install(monkeypatch, slowly, digest)
+    with ThreadPoolExecutor(2) as both:
+        wanted = [both.submit(embedded_folder, cache, silent) for _ in "12"]
+        folders = {one.result(timeout=30) for one in wanted}
+    assert len(folders) == len(calls) == 1
+    assert left_in(cache) == [folders.pop().name]
+
+
+def test_a_conversion_by_another_that_never_ends_is_not_waited_for(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedded_model, "_CONVERSION_LIMIT_S", 0.1)
+    cache.mkdir()
+    folder = embedded_model._converted(cache, EMBEDDED_SHA256)
+    with (
+        filelock.FileLock(folder.with_name(f".{folder.name}.lock")),
+        pytest.raises(WeightsError, match="has been converting into"),
+    ):
+        embedded_folder(cache, silent)
 
 
 def test_a_conversion_that_was_broken_off_is_made_again(

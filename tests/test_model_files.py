@@ -16,6 +16,7 @@ from local_llm.model_files import (
     check_hub_repository,
     check_tokenizer_folder,
     is_local,
+    load_tokenizer,
 )
 
 REPO = HubRepository("model", "someone/tiny")
@@ -193,3 +194,14 @@ def test_a_repository_whose_config_is_none_is_refused(
     hub_has(hub, {"config.json": text})
     with pytest.raises(WeightsError, match="config.json of someone/tiny is"):
         check_hub_repository(REPO)
+
+
+def test_a_tokenizer_is_loaded_from_its_folder(folder: Path) -> None:
+    assert load_tokenizer(folder).convert_tokens_to_ids("<bos>") == 2
+
+
+def test_a_broken_tokenizer_is_refused_with_its_folder(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{")
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(WeightsError, match="tokenizer of .*model cannot be"):
+        load_tokenizer(folder)

@@ -5,8 +5,10 @@ Real files that the real loaders read; only the size and the weights differ
 from what people load. Every dimension is a multiple of 32, as in Gemma.
 """
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,14 @@ from transformers import (
 from local_llm.base_model import BaseModel, LoadRequest, load_base_model
 from local_llm.chat_datasets import Conversation
 from local_llm.chat_format import Turn
+from local_llm.chat_trainer import ChatTrainer
 from local_llm.generation import Piece, Request, engine_of
+from local_llm.model_restoration import restored_for_replies
+from local_llm.settings import FineTuneSettings
+from local_llm.trained_weights import TrainedWeights
+from local_llm.training import TrainingRun
+from local_llm.training_history import TrainingHistory
+from local_llm.training_rows import TrainingRows
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 TURN_MARKS = ["<start_of_turn>", "<end_of_turn>"]
@@ -184,3 +193,28 @@ def generate(base: BaseModel, text: str, **more: Any) -> list[Piece]:
 def reply(base: BaseModel, text: str, **more: Any) -> str:
     """The reply to one question."""
     return "".join(piece.text for piece in generate(base, text, **more))
+
+
+@contextlib.contextmanager
+def trainer_of(
+    weights: TrainedWeights,
+    rows: TrainingRows,
+    folder: Path,
+    held_out: TrainingRows | None = None,
+    max_seq_length: int = 512,
+    **training_args: Any,
+) -> Iterator[ChatTrainer]:
+    """The trainer that a run would build, on a model that may be trained."""
+    run = TrainingRun(
+        weights,
+        rows,
+        held_out or TrainingRows([], 0, []),
+        FineTuneSettings(
+            training_args={"save_strategy": "no", **training_args},
+            max_seq_length=max_seq_length,
+        ),
+        folder,
+        TrainingHistory(),
+    )
+    with restored_for_replies(weights), weights.trainable():
+        yield run.build_trainer()
