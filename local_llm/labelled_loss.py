@@ -7,6 +7,7 @@ Here only labelled positions meet the head, in blocks, and the gradient is made
 in the same pass, since the head is frozen. Equal to the plain cross-entropy.
 """
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 IGNORED = -100
 """The label of a token that is not under the loss."""
 
-_BLOCK = 64
+BLOCK = 64
 """Positions projected at a time; 64 x 262,144 float32 logits are 64 MiB."""
 
 _SCALES = (
@@ -32,12 +33,25 @@ _SCALES = (
 def can_compute(model: "PreTrainedModel") -> bool:
     """Whether this module's loss is the model's own.
 
-    It is where the head is frozen and the logits are the plain product.
+    It is where the logits are the plain product with a frozen head, or what
+    a head computes that an adapter has wrapped.
     """
     config = model.config.get_text_config()
     head = model.get_output_embeddings()
-    plain = not any(getattr(config, name, None) for name in _SCALES)
-    return plain and head.bias is None and not head.weight.requires_grad
+    if any(getattr(config, name, None) for name in _SCALES):
+        return False
+    if not _is_plain(head):
+        return True
+    return head.bias is None and not head.weight.requires_grad
+
+
+def is_wanted(model: "PreTrainedModel") -> bool:
+    """Whether this module's loss is better than trl's: faster on a CPU, and
+    the only right one where an adapter changes rows of a tied head, of which
+    trl reads the bare weight."""
+    on_cpu = model.device.type == "cpu"
+    reads_it = hasattr(model.get_output_embeddings(), "bias")
+    return can_compute(model) and (on_cpu or not reads_it)
 
 
 def labelled_loss(
@@ -65,12 +79,43 @@ def labelled_loss(
     ).last_hidden_state
     labels = inputs["labels"][:, 1:]
     is_labelled = labels != IGNORED
-    total = _FrozenHeadLoss.apply(
-        hidden[:, :-1][is_labelled],
-        model.get_output_embeddings().weight,
-        labels[is_labelled],
-    )
+    learned, wanted = hidden[:, :-1][is_labelled], labels[is_labelled]
+    head = model.get_output_embeddings()
+    if _is_plain(head):
+        total = _FrozenHeadLoss.apply(learned, head.weight, wanted)
+    else:
+        total = torch.nn.functional.cross_entropy(
+            head(learned).float(),
+            wanted,
+            reduction="sum",
+        )
     return total / torch.as_tensor(count).clamp(min=1)
+
+
+def add_labelled_loss(model: "PreTrainedModel") -> None:
+    """Let a model's forward return this loss where a count is given.
+
+    So the loss is part of the forward, which wrappers for several processes
+    need to see. Undone by removing the model's own `forward` attribute.
+    """
+    plain_forward = model.forward
+
+    # `generate` reads the names of the arguments off the forward.
+    @functools.wraps(type(model).forward)
+    def forward(
+        *args: Any,
+        labelled_count: int | torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if labelled_count is None:
+            return plain_forward(*args, **kwargs)
+        return {"loss": labelled_loss(model, kwargs, labelled_count)}
+
+    model.forward = forward
+
+
+def _is_plain(head: torch.nn.Module) -> bool:
+    return type(head) is torch.nn.Linear
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
@@ -85,8 +130,8 @@ class _FrozenHeadLoss(torch.autograd.Function):
     ) -> torch.Tensor:
         total = hidden.new_zeros((), dtype=torch.float32)
         gradient = torch.empty_like(hidden)
-        for start in range(0, len(labels), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for start in range(0, len(labels), BLOCK):
+            block = slice(start, start + BLOCK)
             logits = (hidden[block] @ weight.T).float()
             log_probs = torch.log_softmax(logits, dim=-1, out=logits)
             chosen = labels[block, None]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 from tiny_models import conversation, gemma, gemma3, load_own
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
@@ -16,13 +15,8 @@ from local_llm import labelled_loss as module
 from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel
 from local_llm.labelled_loss import IGNORED, can_compute, labelled_loss
-from local_llm.settings import FineTuneSettings
-from local_llm.training import (
-    AdapterTrainer,
-    _build_trainer,
-    _training_state,
-    render_rows,
-)
+from local_llm.trained_weights import AdapterWeights
+from local_llm.training_rows import render_rows
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-7}
 FLOAT32 = {"load_in_4bit": True, "bnb_4bit_compute_dtype": "float32"}
@@ -56,7 +50,7 @@ def fixture_base(
 @pytest.fixture(name="training")
 def fixture_training(base: BaseModel) -> Iterator[BaseModel]:
     """The base as it is during a training run."""
-    with _training_state(base, name_of(base)):
+    with AdapterWeights(base, name_of(base)).trainable():
         yield base
 
 
@@ -125,7 +119,7 @@ def test_value_and_gradient_equal_the_plain_cross_entropy(
     monkeypatch: pytest.MonkeyPatch,
     block: int,
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(module, "BLOCK", block)
     inputs = padded_batch(training)
     count = labelled_count(inputs)
     assert count > 7
@@ -160,55 +154,6 @@ def test_a_batch_without_labels_has_loss_0_and_gradient_0(
 def test_the_loss_is_float32(training: BaseModel) -> None:
     inputs = padded_batch(training)
     assert labelled_loss(training.model, inputs, 1).dtype == torch.float32
-
-
-def trainer_of(
-    base: BaseModel,
-    scratch: Path,
-    padding_free: bool,
-) -> AdapterTrainer:
-    settings = FineTuneSettings(
-        training_args={
-            "per_device_train_batch_size": 4,
-            "padding_free": padding_free,
-        },
-    )
-    rows = render_rows(base.chat_format, CONVERSATIONS, 512)
-    return _build_trainer(base, name_of(base), rows, settings, scratch)
-
-
-def test_rows_in_one_line_and_padded_rows_have_equal_losses(
-    training: BaseModel,
-    tmp_path: Path,
-) -> None:
-    rows = render_rows(training.chat_format, CONVERSATIONS, 512).rows
-    losses, shapes = [], []
-    for padding_free in (True, False):
-        trainer = trainer_of(training, tmp_path, padding_free)
-        loader = trainer.get_eval_dataloader(Dataset.from_list(rows))
-        (inputs,) = list(loader)
-        loss = trainer.compute_loss(
-            trainer.model.eval(),
-            inputs,
-            num_items_in_batch=torch.tensor(labelled_count(inputs)),
-        )
-        losses.append(with_gradients(training, loss))
-        shapes.append(inputs["input_ids"].shape[0])
-    assert shapes == [1, 4]
-    assert_equal(*losses)
-
-
-def test_the_trainer_takes_the_mean_where_it_is_given_no_count(
-    training: BaseModel,
-    tmp_path: Path,
-) -> None:
-    trainer = trainer_of(training, tmp_path, padding_free=False)
-    inputs = padded_batch(training)
-    torch.testing.assert_close(
-        trainer.compute_loss(trainer.model.eval(), inputs),
-        plain_loss(training.model, inputs),
-        **CLOSE,
-    )
 
 
 @pytest.mark.parametrize("make", [gemma, gemma3])

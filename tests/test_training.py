@@ -30,13 +30,17 @@ from local_llm.errors import (
 from local_llm.generation import engine_of
 from local_llm.labelled_loss import IGNORED
 from local_llm.settings import FineTuneSettings
-from local_llm.training import Step, TrainingResult, render_rows, train
+from local_llm.trained_weights import AdapterWeights
+from local_llm.training import TrainingResult, train
+from local_llm.training_progress import Step
+from local_llm.training_rows import render_rows
 
 QUESTION = "What is the capital of France?"
 FAST = {
     "num_train_epochs": 8,
     "per_device_train_batch_size": 2,
     "learning_rate": 5e-3,
+    "save_strategy": "no",
 }
 
 
@@ -69,8 +73,7 @@ def trained(
     **more: Any,
 ) -> TrainingResult:
     return train(
-        base,
-        adapter,
+        AdapterWeights(base, adapter),
         rows,
         held_out,
         settings or settings_of(),
@@ -493,13 +496,10 @@ def test_no_row_is_longer_than_the_context_of_the_model(
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"load_best_model_at_end": True, "save_strategy": "steps"},
         {"warmup_steps": -1},
         {"lr_scheduler_type": "no such"},
         {"optim": "no such"},
         {"no_such_argument": 1},
-        {"eval_strategy": "steps"},
-        {"eval_strategy": "epoch"},
         {"max_steps": 2, "save_strategy": "best"},
         {"assistant_only_loss": True, "use_liger_kernel": True},
     ],
@@ -522,3 +522,28 @@ def test_arguments_that_trl_refuses_name_their_entry(
         )
     assert caught.value.where == "fine_tune_config.training_args"
     assert_usable(base, before)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"load_best_model_at_end": True},
+        {"eval_strategy": "steps"},
+        {"eval_strategy": "epoch"},
+    ],
+    ids=str,
+)
+def test_evaluations_without_rows_are_refused_before_the_first_step(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+    arguments: dict[str, Any],
+) -> None:
+    settings = settings_of(**arguments)
+    adapter = add_adapter(base, None)
+    with pytest.raises(ConfigError) as caught:
+        trained(base, adapter, lima_like_rows, tmp_path, settings=settings)
+    (key,) = arguments
+    assert caught.value.problems == [
+        f"training_args.{key}: no rows are held out to evaluate on",
+    ]

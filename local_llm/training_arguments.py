@@ -1,0 +1,188 @@
+# -*- coding: utf-8 -*-
+"""The arguments of trl's trainer: the user's over our defaults.
+
+Above both stands what follows from the device and from how rows are rendered.
+Trains nothing. Raises ConfigError for what the libraries refuse.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from trl import SFTConfig
+
+from .adapters import DEFAULT_SEED
+from .base_model import BaseModel
+from .errors import ConfigError
+from .schedules import PADDED_TO
+
+if TYPE_CHECKING:
+    from .settings import FineTuneSettings
+
+DEFAULT_TRAINING: dict[str, Any] = {
+    "learning_rate": 2e-4,  # QLoRA, Dettmers et al. 2023, table 9
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,  # below 1: the share of all steps
+    "num_train_epochs": 3,
+    "logging_steps": 1,
+    "seed": DEFAULT_SEED,
+}
+
+_ROWS_AT_ONCE = 4
+_A_TENTH = 0.1
+"""Of all steps, between two checkpoints and between two evaluations."""
+
+
+def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
+    """The user's arguments over the defaults that hold on every device."""
+    given = settings.training_args
+    defaults = dict(DEFAULT_TRAINING)
+    # A packed row is a whole batch already.
+    packed = given.get("packing", False)
+    defaults["per_device_train_batch_size"] = 1 if packed else _ROWS_AT_ONCE
+    patient = settings.early_stopping_patience is not None
+    if patient or keeps_best(settings):
+        defaults["eval_strategy"] = "steps"
+    return {**defaults, **given}
+
+
+def keeps_best(settings: "FineTuneSettings") -> bool:
+    """Whether the weights with the lowest held-out loss are kept."""
+    given = settings.training_args
+    evaluates = given.get("eval_strategy", "no") != "no"
+    patient = settings.early_stopping_patience is not None
+    return given.get("load_best_model_at_end", evaluates or patient)
+
+
+def evaluation_problems(
+    settings: "FineTuneSettings",
+    eval_strategy: str,
+    has_rows: bool,
+) -> list[str]:
+    """What the settings want of evaluations that will not be made.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        eval_strategy (`str`):
+            When the held-out loss is measured, "no" for never.
+        has_rows (`bool`):
+            Whether rows are held out.
+    """
+    given = settings.training_args
+    asked = []
+    if settings.early_stopping_patience is not None:
+        asked.append("early_stopping_patience")
+    if given.get("load_best_model_at_end"):
+        asked.append("training_args.load_best_model_at_end")
+    if has_rows and eval_strategy != "no":
+        return []
+    if has_rows:
+        return [f"{one}: wanted an eval_strategy, found 'no'" for one in asked]
+    if given.get("eval_strategy", "no") != "no":
+        asked.append("training_args.eval_strategy")
+    return [f"{one}: no rows are held out to evaluate on" for one in asked]
+
+
+def build_arguments(
+    base: BaseModel,
+    settings: "FineTuneSettings",
+    output: Path,
+    gradient_checkpointing: bool,
+) -> SFTConfig:
+    """Put together the arguments of a trainer.
+
+    Args:
+        base (`BaseModel`):
+            The model that is trained.
+        settings (`FineTuneSettings`):
+            The user's choices.
+        output (`Path`):
+            Where trackers may write.
+        gradient_checkpointing (`bool`):
+            Used where the settings do not say.
+
+    Raises:
+        `ConfigError`: transformers or trl refuse them.
+    """
+    chosen = chosen_training(settings)
+    arguments = {
+        **_device_defaults(base),
+        **_layout_defaults(chosen),
+        "gradient_checkpointing": gradient_checkpointing,
+        **chosen,
+        **_owned(base, settings, chosen),
+        "output_dir": str(output),
+    }
+    try:
+        return SFTConfig(**arguments)
+    except (TypeError, ValueError, ImportError) as error:
+        raise refused_arguments(error) from error
+
+
+def _device_defaults(base: BaseModel) -> dict[str, Any]:
+    on_cpu = base.device.type == "cpu"
+    half = base.model.dtype == torch.float16
+    return {
+        "bf16": not on_cpu and not half,
+        "fp16": not on_cpu and half,
+        # Few shapes: the CPU's kernels keep buffers for each they have seen.
+        "pad_to_multiple_of": PADDED_TO if on_cpu else None,
+        # Of experts some get no token in a step; all else is always used.
+        "ddp_find_unused_parameters": _has_experts(base),
+    }
+
+
+def _has_experts(base: BaseModel) -> bool:
+    settings = base.model.config.get_text_config().to_dict()
+    return any("num" in key and "experts" in key for key in settings)
+
+
+def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
+    """How rows become batches, and when something is done between steps."""
+    rows_at_once = chosen["per_device_train_batch_size"]
+    one_line = not chosen.get("packing") and rows_at_once > 1
+    defaults = {
+        "padding_free": one_line,
+        "per_device_eval_batch_size": rows_at_once,
+        "save_strategy": "steps",
+        "save_steps": _A_TENTH,
+        "eval_steps": _A_TENTH,
+        "optim": "adamw_torch",
+    }
+    if not chosen.get("padding_free", one_line) and not chosen.get("packing"):
+        defaults["train_sampling_strategy"] = "group_by_length"
+    return defaults
+
+
+def _owned(
+    base: BaseModel,
+    settings: "FineTuneSettings",
+    chosen: dict[str, Any],
+) -> dict[str, Any]:
+    """What a user cannot choose otherwise."""
+    end_of_turn = base.chat_format.end_of_turn_id
+    return {
+        "use_cpu": base.device.type == "cpu",
+        "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+        # Rows are cut when they are rendered; packing wants its own limit.
+        "max_length": (
+            settings.max_seq_length if chosen.get("packing") else None
+        ),
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "disable_tqdm": True,
+        "logging_nan_inf_filter": False,
+        "push_to_hub": False,
+        "report_to": "none",  # ours write into the folder of the run
+        # Ours keeps the best weights, whenever checkpoints are written.
+        "load_best_model_at_end": False,
+        "save_only_model": False,
+        "save_total_limit": None,
+        # Workers have random states of their own, which no resume restores.
+        "dataloader_num_workers": 0,
+    }
+
+
+def refused_arguments(error: Exception) -> ConfigError:
+    """What the libraries said against the user's arguments."""
+    return ConfigError("fine_tune_config.training_args", [str(error)])
