@@ -5,17 +5,50 @@ Puts together what data, training and reports know; trains nothing. Raises
 CheckpointError.
 """
 
-from collections.abc import Mapping
+import contextlib
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from . import adapters, atomic_files, reports
+from . import (
+    atomic_files,
+    checkpoints,
+    model_card,
+    processes,
+    report_pages,
+    reports,
+)
 from .base_model import BaseModel
-from .chat_datasets import ChatData
+from .chat_datasets import ChatData, Drop
+from .errors import CheckpointError, LocalLLMError
+from .licences import find_licence, hub_id
 from .model_sources import DEFAULT_QUANTIZATION
 from .reports import Demonstration, Reply, RunReport
+from .resume_rules import RunRecord, record_from
 from .settings import FineTuneSettings
+from .surroundings import Surroundings
+from .trackers import TRACKER_LOGS
+from .trained_weights import TrainedWeights
 from .training import TrainingResult
+from .training_arguments import chosen_training
+
+_WITHOUT_EFFECT = (
+    "disable_tqdm",
+    "log_",
+    "logging_",
+    "project",
+    "report_to",
+    "run_name",
+    "save_",
+    "trackio_",
+)
+"""Beginnings of the training arguments that change nothing of the result."""
+
+DROP_PLACES = 5
+"""How many places of dropped rows a report names for each reason."""
 
 
 def run_key(
@@ -36,20 +69,78 @@ def run_key(
         continued_from (`str | None`):
             The key of the run whose adapter is trained on.
     """
+    return _key_of(run_record(base, data, settings, continued_from))
+
+
+def _key_of(run: RunRecord) -> str:
+    record = run.as_dict()
+    # Other versions of the libraries make the same run, as far as known; and
+    # who has trained in several processes talks with it in one.
+    del record["libraries"], record["processes"]
+    record["training_args"] = {
+        name: value
+        for name, value in record["training_args"].items()
+        if not name.startswith(_WITHOUT_EFFECT)
+    }
+    return reports.run_key(**record)
+
+
+def run_record(
+    base: BaseModel,
+    data: ChatData,
+    settings: FineTuneSettings,
+    continued_from: str | None,
+) -> RunRecord:
+    """What a run is made of, to compare at a resume; see `run_key`."""
+    number_format = str(base.model.dtype)
+    if settings.trains_all_weights:  # a copy of their own, see load_request
+        number_format = "torch.float32"
     quantization = settings.bnb_config
     if quantization is None:  # an empty one loads unquantized weights
         quantization = DEFAULT_QUANTIZATION
-    return reports.run_key(
+    return RunRecord(
         base=base.fingerprint,
-        quantization=quantization,
         data=data.fingerprint,
         # Another tokenizer or template makes other rows of the same data.
         first_row=base.chat_format.render(data.train[0].turns).ids,
-        lora=settings.lora_config,
-        training=settings.training_args,
-        max_seq_length=settings.max_seq_length,
+        lora_config=settings.lora_config,
+        bnb_config=quantization,
+        training_args=chosen_training(settings),
+        options={
+            "max_seq_length": settings.max_seq_length,
+            "early_stopping_patience": settings.early_stopping_patience,
+            "number_format": number_format,
+            "trains_all_weights": settings.trains_all_weights,
+        },
+        libraries=reports.library_versions(),
+        processes=processes.count(),
         continued_from=continued_from,
     )
+
+
+def discard_unfinished(folder: Path, key: str) -> None:
+    """Delete what a kill after publishing has left of a finished run.
+
+    Another run that did not finish, or one that somebody is at, stays.
+
+    Args:
+        folder (`Path`):
+            Where the run stands finished.
+        key (`str`):
+            See `run_key`.
+    """
+    unfinished = checkpoints.unfinished_folder(folder)
+    if not unfinished.exists():
+        checkpoints.discard(unfinished)
+    if not checkpoints.is_unfinished(unfinished):
+        return
+    with (
+        contextlib.suppress(CheckpointError),
+        checkpoints.claimed(unfinished),
+    ):
+        record = record_from(checkpoints.read_record(unfinished))
+        if _key_of(record) == key:
+            checkpoints.discard(unfinished)
 
 
 def build_report(
@@ -59,6 +150,8 @@ def build_report(
     settings: FineTuneSettings,
     result: TrainingResult,
     replies: Mapping[str, tuple[Reply, Reply]],
+    surroundings: Surroundings,
+    changes: Sequence[str] = (),
 ) -> RunReport:
     """Put together the report of a run.
 
@@ -75,16 +168,15 @@ def build_report(
             What training did.
         replies (`Mapping[str, tuple[Reply, Reply]]`):
             Demonstration prompts with the replies before and after.
+        surroundings (`Surroundings`):
+            Where the paths of the data begin, and as whom the hub is read.
+        changes (`Sequence[str]`, optional):
+            What was changed where the run was resumed.
     """
     return RunReport(
         key=key,
-        base={
-            "name": base.name,
-            "fingerprint": base.fingerprint,
-            "device": str(base.device),
-            "dtype": str(base.model.dtype),
-        },
-        data=_describe_data(data, result),
+        base=_describe_base(base),
+        data=_describe_data(data, result, surroundings.folder),
         settings=asdict(settings),
         losses=[list(point) for point in result.losses],
         held_out_before=result.held_out_before,
@@ -99,36 +191,115 @@ def build_report(
             for prompt, (before, after) in replies.items()
         ],
         versions=reports.library_versions(),
+        held_out_losses=[list(point) for point in result.held_out_losses],
+        best_step=result.best_step,
+        stopped_early=result.stopped_early,
+        resumed_at=list(result.resumed_at),
+        notes=list(result.notes),
+        licences=_licences(base, data, surroundings),
+        changes=list(changes),
+        is_whole_model=settings.trains_all_weights,
     )
 
 
 def publish(
-    base: BaseModel,
-    adapter: str,
+    weights: TrainedWeights,
     report: RunReport,
     folder: Path,
+    unfinished: Path,
 ) -> None:
-    """Leave a finished run: adapter, tokenizer and template, report.
+    """Leave a finished run: weights, tokenizer and template, report.
 
     Raises:
         `CheckpointError`: It cannot be written; nothing has changed then.
     """
     with atomic_files.sealed_folder(folder) as partial:
-        adapters.save_adapter(base, adapter, partial)
-        base.tokenizer.save_pretrained(partial)
+        _write_model(weights, partial, folder)
         reports.write_report(partial, report)
+        for logs in unfinished.glob(TRACKER_LOGS):
+            shutil.copytree(logs, partial / TRACKER_LOGS)
+        report_pages.write_pages(partial, report, folder)
+        model_card.write_card(partial, report)
 
 
-def _describe_data(data: ChatData, result: TrainingResult) -> dict:
+def _write_model(weights: TrainedWeights, partial: Path, folder: Path) -> None:
+    try:
+        weights.publish(partial)
+        weights.base.tokenizer.save_pretrained(partial)
+    except LocalLLMError:
+        raise
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise CheckpointError(
+            f"cannot write {folder.absolute()}: {error}",
+            fix="free some disk space, then go on with --resume: what was "
+            "trained is saved",
+        ) from error
+
+
+def _describe_base(base: BaseModel) -> dict[str, str]:
+    end_of_turn = base.chat_format.end_of_turn_id
+    return {
+        "name": base.name,
+        "fingerprint": base.fingerprint,
+        "device": str(base.device),
+        "dtype": str(base.model.dtype),
+        "end_of_turn": str(base.tokenizer.convert_ids_to_tokens(end_of_turn)),
+    }
+
+
+def _describe_data(
+    data: ChatData,
+    result: TrainingResult,
+    folder: Path,
+) -> dict[str, Any]:
     rows = result.train_rows
+    kept = (*data.train, *data.held_out)
+    tokens, trained = rows.tokens, rows.trained_tokens
     return {
         "source": data.source,
+        "hub_id": hub_id(data.source, folder),
         "fingerprint": data.fingerprint,
         "summary": data.summary(),
+        "rows": len(kept),
+        "multi_turn": sum(one.is_multi_turn for one in kept),
+        "train_rows": len(rows.rows),
+        "held_out_rows": len(result.held_out_rows.rows),
         "formats": data.formats,
         "drops": data.drop_counts(),
-        "tokens": rows.tokens,
-        "trained_tokens": rows.trained_tokens,
+        "drop_places": _first_places(data.drops),
+        "adjustments": data.adjustments,
+        "tokens": tokens,
+        "trained_tokens": trained,
+        "trained_share": trained / tokens if tokens else 0.0,
+        "longest_row": max(
+            (len(row["input_ids"]) for row in rows.rows),
+            default=0,
+        ),
         "shortened": rows.shortened,
         "without_answer": rows.without_answer,
+    }
+
+
+def _first_places(drops: Sequence[Drop]) -> dict[str, list[str]]:
+    """The first places of each reason to leave a row out."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for drop in drops:
+        if len(places[drop.reason]) < DROP_PLACES:
+            places[drop.reason].append(drop.where)
+    return dict(places)
+
+
+def _licences(
+    base: BaseModel,
+    data: ChatData,
+    surroundings: Surroundings,
+) -> dict[str, str]:
+    folder, token = surroundings.folder, surroundings.token
+    of_base = find_licence("model", base.name, folder, token)
+    of_data = find_licence("dataset", data.source, folder, token)
+    return {
+        "base": of_base.name,
+        "base_found_in": of_base.where,
+        "data": of_data.name,
+        "data_found_in": of_data.where,
     }

@@ -1,0 +1,124 @@
+# -*- coding: utf-8 -*-
+"""What lies in the folder that a finished run has left.
+
+Checks it against its manifest and says whether it holds an adapter or a whole
+model, and on which base it was trained. Loads no weights. Raises
+CheckpointError and WeightsError.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from . import atomic_files, model_files
+from .adapter_files import ADAPTER_FILE, BASE_FILE
+from .errors import CheckpointError, WeightsError
+from .model_sources import LoadRequest
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a finished run, its files checked.
+
+    Attributes:
+        folder (`Path`):
+            Where it is.
+        holds (`Literal["adapter", "model"]`):
+            What training has left there.
+    """
+
+    folder: Path
+    holds: Literal["adapter", "model"]
+
+
+def read_run_folder(folder: Path) -> RunFolder:
+    """Check a folder whole and say what it holds.
+
+    Raises:
+        `CheckpointError`: It is not a finished run, or was changed since.
+    """
+    if not atomic_files.is_sealed(folder):
+        what = "is not a finished run" if folder.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"{folder.absolute()} {what}",
+            fix="give the folder that fine-tuning has left, output_dir in "
+            "the config",
+        )
+    atomic_files.check_manifest(folder)
+    if (folder / ADAPTER_FILE).is_file():
+        return RunFolder(folder, "adapter")
+    if (folder / "config.json").is_file():
+        model_files.check_folder(folder)
+        return RunFolder(folder, "model")
+    raise CheckpointError(
+        f"{folder.absolute()} holds neither an adapter nor a model",
+        fix="give the folder that fine-tuning has left, output_dir in the "
+        "config",
+    )
+
+
+def unquantized_base(
+    run: RunFolder,
+    base: str | None,
+    precision: Precision,
+    cache: Path,
+    token: str | None,
+) -> LoadRequest:
+    """The request for the base model of an adapter, with dense weights.
+
+    It is for the CPU, which has room where a GPU has not. The tokenizer is
+    the run's own.
+
+    Args:
+        run (`RunFolder`):
+            The run whose adapter goes onto it.
+        base (`str | None`):
+            Where it is; None takes what the run has noted.
+        precision (`Precision`):
+            The number format to load it in.
+        cache (`Path`):
+            Where converted models are kept.
+        token (`str | None`):
+            For gated repositories.
+
+    Raises:
+        `WeightsError`: The run does not say where it is, or it is gone.
+    """
+    return LoadRequest(
+        source=_existing(base or _noted_base(run.folder)),
+        cache=cache,
+        tokenizer=str(run.folder.absolute()),
+        # Neither of the load_in_ keys: this one alone sets the format.
+        quantization={"bnb_4bit_compute_dtype": precision},
+        device="cpu",
+        token=token,
+    )
+
+
+def _noted_base(folder: Path) -> str:
+    path = folder / BASE_FILE
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(
+            f"{path.absolute()} does not say which base model the adapter "
+            f"belongs to",
+            fix="name the base model with --base",
+        ) from error
+    return str(name)
+
+
+def _existing(name: str) -> str:
+    """A path as an absolute one; anything else as it is."""
+    path = Path(name).expanduser()
+    if path.exists():
+        return str(path.absolute())
+    if model_files.is_local(name):
+        raise WeightsError(
+            f"the base model of the adapter is not at {path} any more",
+            fix="name its folder, .gguf file or hub id with --base",
+        )
+    return name
