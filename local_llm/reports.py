@@ -1,9 +1,9 @@
 # -*- coding: utf-8 -*-
-"""What a fine-tuning run leaves to read, and how it is found again.
+"""What a fine-tuning run was, in figures, and how it is found again.
 
-Writes `report.json`, `report.md`, the model card and, where matplotlib is
-installed, `loss.png` into a run's folder; reads the report back. Knows no
-weights and no training. Raises CheckpointError.
+Writes `report.json` into a run's folder and reads it back, of earlier
+versions too. Knows no weights, no training and no pages. Raises
+CheckpointError.
 """
 
 import hashlib
@@ -11,15 +11,17 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import atomic_files
 from .errors import CheckpointError
 
 REPORT_NAME = "report.json"
-_PICTURE_NAME = "loss.png"
+
+When = Literal["before", "after"]
+ENDS: tuple[When, When] = ("before", "after")
 
 _LIBRARIES = (
     "agentscope",
@@ -56,6 +58,11 @@ class Reply:
     tokens: int
     seconds: float
 
+    @property
+    def ended_its_turn(self) -> bool:
+        """Whether the model stopped by itself."""
+        return self.finish_reason == "stop"
+
 
 @dataclass(frozen=True)
 class Demonstration:
@@ -74,7 +81,8 @@ class RunReport:
         key (`str`):
             Equal for runs of the same base, data and settings.
         base (`Mapping[str, Any]`):
-            Name, fingerprint and device of the base model.
+            Name, fingerprint and device of the base model, and how it ends
+            a turn.
         data (`Mapping[str, Any]`):
             Source, fingerprint, counts and drops of the data.
         settings (`Mapping[str, Any]`):
@@ -82,7 +90,8 @@ class RunReport:
         losses (`Sequence[Sequence[float]]`):
             Step and training loss, as logged.
         held_out_before, held_out_after (`float | None`):
-            Mean loss of the held-out tokens under the loss.
+            Mean loss of the held-out tokens under the loss, without the
+            adapter and with the one that was kept.
         steps, tokens (`int`):
             Optimizer steps, and tokens they saw.
         seconds, tokens_per_second (`float`):
@@ -93,6 +102,23 @@ class RunReport:
             Prompts answered before and after.
         versions (`Mapping[str, str]`):
             Of Python and the libraries.
+        held_out_losses (`Sequence[Sequence[float]]`):
+            Step and held-out loss, step 0 first.
+        best_step (`int | None`):
+            The step whose adapter was kept; None for the last one.
+        stopped_early (`bool`):
+            Whether the held-out loss ended the run before its last step.
+        resumed_at (`Sequence[int]`):
+            The steps from which it went on after an interruption.
+        notes (`Sequence[str]`):
+            What was chosen for the machine, a line each.
+        licences (`Mapping[str, str]`):
+            Of `base` and `data`, "unknown" where nothing was found; what
+            says so is under `base_found_in` and `data_found_in`.
+        changes (`Sequence[str]`):
+            What was changed where the run was resumed, a line each.
+        is_whole_model (`bool`):
+            Whether all weights were trained, not an adapter.
     """
 
     key: str
@@ -109,6 +135,35 @@ class RunReport:
     peak_memory_bytes: int
     demonstrations: Sequence[Demonstration] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    held_out_losses: Sequence[Sequence[float]] = ()
+    best_step: int | None = None
+    stopped_early: bool = False
+    resumed_at: Sequence[int] = ()
+    notes: Sequence[str] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+    changes: Sequence[str] = ()
+    is_whole_model: bool = False
+
+    @property
+    def held_out_curve(self) -> list[tuple[int, float]]:
+        """Step and held-out loss; its ends where only those are known."""
+        if self.held_out_losses:
+            return [(int(step), loss) for step, loss in self.held_out_losses]
+        last = self.steps if self.best_step is None else self.best_step
+        ends = [(0, self.held_out_before), (last, self.held_out_after)]
+        return [(step, loss) for step, loss in ends if loss is not None]
+
+    def ended_turns(self, when: When) -> int:
+        """How many demonstration prompts got a reply that ended by itself."""
+        return sum(
+            getattr(one, when).ended_its_turn for one in self.demonstrations
+        )
+
+    def end_of_turn_share(self, when: When) -> float | None:
+        """The same as a share; None without demonstrations."""
+        if not self.demonstrations:
+            return None
+        return self.ended_turns(when) / len(self.demonstrations)
 
 
 def run_key(**parts: Any) -> str:
@@ -130,7 +185,7 @@ def library_versions() -> dict[str, str]:
 
 
 def write_report(folder: Path, report: RunReport) -> None:
-    """Write the report, its readable form, the model card and the picture.
+    """Write `report.json`.
 
     Args:
         folder (`Path`):
@@ -138,18 +193,18 @@ def write_report(folder: Path, report: RunReport) -> None:
         report (`RunReport`):
             What to write.
     """
-    atomic_files.write_json(folder / REPORT_NAME, asdict(report))
-    atomic_files.write_text(folder / "README.md", _model_card(report))
-    picture = _draw_losses(folder, report)
-    text = _as_markdown(report, picture)
-    atomic_files.write_text(folder / "report.md", text)
+    shares = {when: report.end_of_turn_share(when) for when in ENDS}
+    values = {**asdict(report), "end_of_turn_share": shares}
+    atomic_files.write_json(folder / REPORT_NAME, values)
 
 
 def read_report(folder: Path) -> RunReport:
     """Read the report of a finished run.
 
+    What an earlier version did not write has its default.
+
     Raises:
-        `CheckpointError`: The folder has none, or not one of this version.
+        `CheckpointError`: The folder has none that can be read.
     """
     path = folder / REPORT_NAME
     try:
@@ -162,8 +217,11 @@ def read_report(folder: Path) -> RunReport:
             )
             for one in values["demonstrations"]
         ]
-        return RunReport(**values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        known = {one.name for one in fields(RunReport)}
+        return RunReport(
+            **{name: one for name, one in values.items() if name in known},
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise CheckpointError(
             f"{path.absolute()} is not a report of a finished run: {error}",
             fix="choose another output_dir, or train again",
@@ -196,95 +254,3 @@ def finished_run(folder: Path, key: str) -> RunReport | None:
         return None
     atomic_files.check_manifest(folder)
     return report
-
-
-def _as_markdown(report: RunReport, picture: str | None) -> str:
-    lines = [
-        f"# Fine-tuning {report.base['name']}",
-        "",
-        f"- data: {report.data['source']}, {report.data['summary']}",
-        f"- held-out loss: {_loss(report.held_out_before)} before, "
-        f"{_loss(report.held_out_after)} after",
-        f"- {report.steps} steps, {report.tokens:,} tokens in "
-        f"{report.seconds:.0f} s ({report.tokens_per_second:.0f} tokens/s)",
-        f"- peak memory: {report.peak_memory_bytes / 1e9:.2f} GB on "
-        f"{report.base['device']}",
-        "",
-        *([f"![training loss]({picture})", ""] if picture else []),
-        "## Before and after",
-        "",
-    ]
-    for one in report.demonstrations:
-        lines += [
-            f"**{one.prompt}**",
-            "",
-            f"- before ({_ending(one.before)}): {_one_line(one.before.text)}",
-            f"- after ({_ending(one.after)}): {_one_line(one.after.text)}",
-            "",
-        ]
-    lines += ["## Settings", "", "```json"]
-    lines += [json.dumps(report.settings, indent=2, default=str), "```", ""]
-    lines += ["## Versions", ""]
-    lines += [f"- {name} {found}" for name, found in report.versions.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _model_card(report: RunReport) -> str:
-    return "\n".join(
-        [
-            "---",
-            "library_name: peft",
-            "pipeline_tag: text-generation",
-            "tags:",
-            "- lora",
-            "---",
-            "",
-            f"# A LoRA adapter for {report.base['name']}",
-            "",
-            f"Fine-tuned on {report.data['source']} "
-            f"({report.data['summary']}). What was done and what came out is "
-            "in `report.md`. The terms of the base model and of the data "
-            "apply to this adapter.",
-            "",
-        ],
-    )
-
-
-def _draw_losses(folder: Path, report: RunReport) -> str | None:
-    """Training loss over the steps, held-out loss before and after.
-
-    Returns:
-        `str | None`: The name of the picture, None without matplotlib.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    steps = [point[0] for point in report.losses]
-    axes.plot(steps, [point[1] for point in report.losses], label="training")
-    if report.held_out_before is not None:
-        held_out = [report.held_out_before, report.held_out_after]
-        axes.plot([0, report.steps], held_out, "o", label="held out")
-    axes.set_xlabel("optimizer step")
-    axes.set_ylabel("loss of an assistant token (nats)")
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(folder / _PICTURE_NAME)
-    return _PICTURE_NAME
-
-
-def _loss(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.3f}"
-
-
-def _ending(reply: Reply) -> str:
-    if reply.finish_reason == "stop":
-        return f"ended its turn after {reply.tokens} tokens"
-    return f"cut off after {reply.tokens} tokens"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

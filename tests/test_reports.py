@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from report_examples import AFTER, BARE, BEFORE, REPORT
 
 from local_llm import atomic_files
 from local_llm.errors import CheckpointError
 from local_llm.reports import (
     Demonstration,
-    Reply,
     RunReport,
     finished_run,
     library_versions,
@@ -21,23 +21,10 @@ from local_llm.reports import (
     write_report,
 )
 
-BEFORE = Reply("Breakfast is\n\nbreakfast is", "length", 160, 2.5)
-AFTER = Reply("Oats with fruit.", "stop", 6, 0.5)
-REPORT = RunReport(
-    key="k1",
-    base={"name": "gemma", "fingerprint": "f", "device": "cpu"},
-    data={"source": "data.json", "summary": "8 rows, 2 held out"},
-    settings={"max_seq_length": 512, "training_args": {"max_steps": 2}},
-    losses=[[1, 6.5], [2, 5.25]],
-    held_out_before=6.8761,
-    held_out_after=2.5,
-    steps=2,
-    tokens=12345,
-    seconds=61.4,
-    tokens_per_second=201.06,
-    peak_memory_bytes=2_510_000_000,
-    demonstrations=[Demonstration("What for breakfast?", BEFORE, AFTER)],
-    versions={"python": "3.11.7", "torch": "2.13.0"},
+FIRST_FIELDS = (
+    *("key", "base", "data", "settings", "losses", "held_out_before"),
+    *("held_out_after", "steps", "tokens", "seconds", "tokens_per_second"),
+    "peak_memory_bytes",
 )
 
 
@@ -54,68 +41,75 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
     assert read_report(tmp_path) == REPORT
 
 
-def test_a_report_without_held_out_rows_or_demonstrations_is_written(
-    tmp_path,
-):
-    bare = replace(
-        REPORT,
-        held_out_before=None,
-        held_out_after=None,
-        demonstrations=[],
-        losses=[],
-    )
-    write_report(tmp_path, bare)
-    assert read_report(tmp_path) == bare
-    text = (tmp_path / "report.md").read_text()
-    assert "held-out loss: not measured before, not measured after" in text
+def test_a_bare_report_is_read_with_the_same_defaults(tmp_path):
+    write_report(tmp_path, BARE)
+    found = read_report(tmp_path)
+    assert found.held_out_curve == []
+    assert replace(
+        found,
+        demonstrations=(),
+        held_out_losses=(),
+        resumed_at=(),
+        notes=(),
+        changes=(),
+    ) == replace(BARE, losses=found.losses)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "# Fine-tuning gemma",
-        "- data: data.json, 8 rows, 2 held out",
-        "- held-out loss: 6.876 before, 2.500 after",
-        "- 2 steps, 12,345 tokens in 61 s (201 tokens/s)",
-        "- peak memory: 2.51 GB on cpu",
-        "**What for breakfast?**",
-        "- before (cut off after 160 tokens): Breakfast is breakfast is",
-        "- after (ended its turn after 6 tokens): Oats with fruit.",
-        '  "max_seq_length": 512,',
-        "- torch 2.13.0",
-    ],
-)
-def test_the_readable_report_has_the_figures(tmp_path, line):
+def test_only_the_report_is_written(tmp_path):
     write_report(tmp_path, REPORT)
-    assert line in (tmp_path / "report.md").read_text().splitlines()
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_the_model_card_names_base_and_data(tmp_path):
+def test_a_report_of_the_version_before_is_read_with_defaults(tmp_path):
+    values = {name: getattr(BARE, name) for name in FIRST_FIELDS}
+    old = {**values, "demonstrations": [], "versions": {"python": "3.11"}}
+    (tmp_path / "report.json").write_text(json.dumps(old))
+    found = read_report(tmp_path)
+    assert found.key == "k0"
+    assert found.best_step is None
+    assert found.stopped_early is False
+    assert [*found.held_out_losses, *found.resumed_at, *found.notes] == []
+    assert (found.licences, list(found.changes)) == ({}, [])
+
+
+def test_a_report_of_a_later_version_is_read_without_what_is_new(tmp_path):
     write_report(tmp_path, REPORT)
-    card = (tmp_path / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: peft\n")
-    assert "# A LoRA adapter for gemma" in card
-    assert "Fine-tuned on data.json (8 rows, 2 held out)." in card
+    path = tmp_path / "report.json"
+    values = {**json.loads(path.read_text()), "something new": 1}
+    path.write_text(json.dumps(values))
+    assert read_report(tmp_path) == REPORT
 
 
-def test_the_losses_are_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
+def test_the_file_has_the_shares_of_replies_that_ended(tmp_path):
     write_report(tmp_path, REPORT)
-    picture = (tmp_path / "loss.png").read_bytes()
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    assert picture.endswith(b"IEND\xaeB`\x82")
+    values = json.loads((tmp_path / "report.json").read_text())
+    assert values["end_of_turn_share"] == {"before": 0.0, "after": 1.0}
+    write_report(tmp_path, BARE)
+    values = json.loads((tmp_path / "report.json").read_text())
+    assert values["end_of_turn_share"] == {"before": None, "after": None}
 
 
-def test_without_matplotlib_only_the_picture_is_missing(
-    tmp_path,
-    monkeypatch,
-):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    write_report(tmp_path, REPORT)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["README.md", "report.json", "report.md"]
-    assert "loss.png" not in (tmp_path / "report.md").read_text()
+def test_a_name_that_is_not_utf_8_is_read_as_it_was_written(tmp_path):
+    data = {**REPORT.data, "source": "caf\udce9.json"}
+    write_report(tmp_path, replace(REPORT, data=data))
+    assert read_report(tmp_path).data == data
+
+
+def test_the_share_that_ended_counts_the_demonstrations():
+    three = [Demonstration("p", BEFORE, AFTER)] * 3
+    three.append(Demonstration("q", AFTER, BEFORE))
+    report = replace(REPORT, demonstrations=three)
+    assert report.ended_turns("before") == 1
+    assert report.end_of_turn_share("before") == 0.25
+    assert report.end_of_turn_share("after") == 0.75
+
+
+def test_the_held_out_curve_is_what_was_measured_or_its_ends():
+    assert REPORT.held_out_curve == [(0, 6.8761), (1, 2.5), (2, 2.75)]
+    ends = replace(REPORT, held_out_losses=[], best_step=None)
+    assert ends.held_out_curve == [(0, 6.8761), (2, 2.5)]
+    best = replace(REPORT, held_out_losses=[], best_step=1)
+    assert best.held_out_curve == [(0, 6.8761), (1, 2.5)]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +121,7 @@ def test_without_matplotlib_only_the_picture_is_missing(
         b"null",
         b"{}",
         b"\xff\xfe",
+        b"[" * 100_000,
         json.dumps({"demonstrations": []}).encode(),
         json.dumps({"demonstrations": [{"prompt": "p"}]}).encode(),
         json.dumps({"demonstrations": 3}).encode(),
