@@ -8,175 +8,83 @@ Raises every error of this package.
 
 import dataclasses
 import logging
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from . import adapters, atomic_files, base_model, reports, runs
-from .base_model import BaseModel, load_base_model
-from .chat_datasets import ChatData, load_chat_data
-from .chat_format import Turn
-from .errors import ConfigError, GenerationError, WeightsError
-from .generation import Delivery, Request, Sampling, engine_of
-from .reports import Reply, RunReport
-from .settings import (
-    FineTuneSettings,
-    GenerationSettings,
-    ModelSettings,
+from . import (
+    adapters,
+    atomic_files,
+    checkpoints,
+    processes,
+    reports,
+    run_folders,
+    runs,
 )
-from .settings_changes import for_training, with_fine_tuning, with_model
-from .surroundings import Listener, Surroundings, load_request
-from .training import TrainingResult, train
+from .base_model import BaseModel
+from .chat_datasets import ChatData, load_chat_data
+from .errors import ConfigError
+from .fine_tuning import FineTuning, choose_weights, open_for_all
+from .loaded_model import LoadedModel, remove
+from .reports import Reply, RunReport
+from .resume_rules import RunRecord
+from .run_folders import ExistingRun, OpenRun
+from .settings import FineTuneSettings
+from .settings_changes import for_training
+from .settings_data import DataPath
+from .surroundings import load_request
+from .trackers import check_installed
+from .training_arguments import chosen_training
+from .workloads import disk_needed
 
 log = logging.getLogger(__name__)
 
 
-class LocalModel:
-    """A base model, the adapter in use, and the settings of both.
+InitialFineTuning = Literal["reuse", "retrain", "off", "manual"]
+"""What to do with `data_path` when a model is made: fine-tune unless a run of
+the very same base, data and settings is there; fine-tune anyway; load alone;
+nothing, not even load, until `load_model` is called."""
 
-    Args:
-        settings (`ModelSettings`):
-            What to load and how to use it.
-        surroundings (`Surroundings`):
-            Folders, token and listener.
-    """
 
-    def __init__(
-        self,
-        settings: ModelSettings,
-        surroundings: Surroundings,
-    ) -> None:
-        self.settings = settings
-        self._configured = settings
-        self.surroundings = surroundings
-        self.report: RunReport | None = None
-        self._base: BaseModel | None = None
-        self._adapter: str | None = None
+class LocalModel(LoadedModel):
+    """A loaded model that can be fine-tuned; see `LoadedModel`."""
 
-    @property
-    def base(self) -> BaseModel:
-        """The loaded base model.
+    def start(self, initial_fine_tuning: InitialFineTuning) -> None:
+        """Check what is cheap, then load, then train.
 
         Raises:
-            `WeightsError`: Nothing was loaded yet.
+            `ConfigError`: There is no such way to start.
         """
-        if self._base is None:
-            raise WeightsError("no model is loaded", fix="call load_model")
-        return self._base
-
-    @property
-    def is_fine_tuned(self) -> bool:
-        """Whether replies come from an adapter."""
-        return self._adapter is not None
-
-    @property
-    def context_size(self) -> int:
-        """The longest sequence, in tokens."""
-        size = self.base.context_size
-        return min(size, self.settings.context_size or size)
-
-    def listen(self, listener: Listener) -> None:
-        """Tell somebody else how far things are from now on."""
-        self.surroundings = dataclasses.replace(
-            self.surroundings,
-            listener=listener,
-        )
-
-    # -- loading -----------------------------------------------------------
-
-    def load_model(
-        self,
-        pretrained_model_name_or_path: str | None = None,
-        local_model_path: str | Path | None = None,
-        fine_tune_config: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Load a base model; the config's own again if none is named.
-
-        The folder of a finished run is loaded as an adapter on the base model
-        of the settings. Where loading fails, the model loaded before goes on
-        answering.
-
-        Raises:
-            `ConfigError`: Two models are named.
-            `ModelAccessError`: The hub refuses.
-            `WeightsError`: What is there cannot be loaded.
-        """
-        settings = with_model(
-            self._configured,
-            pretrained_model_name_or_path,
-            local_model_path,
-        )
-        if fine_tune_config is not None:
-            settings = with_fine_tuning(settings, fine_tune_config)
-        if local_model_path is not None:
-            folder = self.surroundings.path(local_model_path)
-            if (folder / adapters.ADAPTER_FILE).is_file():
-                self.load_adapter(folder)
-                return
-        base = load_base_model(
-            load_request(settings, self.surroundings),
-            self.surroundings.listener.on_status,
-        )
-        self._drop_adapter()
-        self._base, self.settings = base, settings
-        log.info("model loaded name=%s device=%s", base.name, base.device)
-
-    def load_adapter(self, folder: Path) -> None:
-        """Answer with the adapter of a finished run.
-
-        Raises:
-            `CheckpointError`: A file of the run is missing or was changed.
-            `WeightsError`: It was trained on another base model.
-        """
-        if self._base is None:
-            self.load_model()
-        report = reports.read_report(folder)
-        atomic_files.check_manifest(folder)
-        self._use(adapters.load_adapter(self.base, folder), report)
-        log.info("adapter loaded folder=%s", folder)
-
-    def load_tokenizer(
-        self,
-        pretrained_model_name_or_path: str | None = None,
-        local_tokenizer_path: str | Path | None = None,
-    ) -> None:
-        """Use another tokenizer with the loaded weights.
-
-        It serves everybody in this process who shares the weights. Without
-        arguments the settings' own is loaded again.
-
-        Raises:
-            `ModelAccessError`: The hub refuses.
-            `WeightsError`: It does not fit the weights; the one before stays.
-        """
-        settings = self.settings
-        if pretrained_model_name_or_path or local_tokenizer_path:
-            path = local_tokenizer_path and Path(local_tokenizer_path)
-            settings = dataclasses.replace(
-                with_model(
-                    self._configured,
-                    pretrained_model_name_or_path,
-                    None,
-                ),
-                local_tokenizer_path=path,
+        if initial_fine_tuning not in get_args(InitialFineTuning):
+            raise ConfigError(
+                "HuggingFaceWrapper",
+                [f"initial_fine_tuning is {initial_fine_tuning!r}"],
+                fix=f"use one of {', '.join(get_args(InitialFineTuning))}",
             )
-        request = load_request(settings, self.surroundings)
-        tokenizer = base_model.load_tokenizer(request)
-        base_model.use_tokenizer(self.base, tokenizer)
+        if initial_fine_tuning == "manual":
+            return
+        wanted = self.settings.data_path is not None
+        if not wanted or initial_fine_tuning == "off":
+            self.load_model()
+            return
+        data = self.read_data()
+        self.load_model()
+        if initial_fine_tuning == "retrain":
+            self.fine_tune(data)
+        else:
+            self.ensure_fine_tuned(data)
 
     # -- fine-tuning -------------------------------------------------------
 
     def read_data(
         self,
-        data_path: str | None = None,
+        data_path: DataPath | None = None,
         fine_tune_config: Mapping[str, Any] | None = None,
     ) -> ChatData:
         """Read and check the conversations, without any weights.
 
         Raises:
+            `ConfigError`: No data is named, or a tracker is not installed.
             `DatasetError`: They cannot be trained on.
             `ModelAccessError`: The hub refuses.
         """
@@ -185,6 +93,7 @@ class LocalModel:
             problem = "data_path is missing: a hub dataset, a file or a folder"
             raise ConfigError(self.settings.config_name, [problem])
         chosen = for_training(self.settings, fine_tune_config)
+        check_installed(chosen.training_args.get("report_to"))
         return load_chat_data(
             data_path,
             token=self.surroundings.token,
@@ -193,6 +102,8 @@ class LocalModel:
             held_out_rows=chosen.held_out_rows,
             strict=chosen.strict_data,
             merge_same_role=chosen.merge_same_role,
+            data_format=chosen.data_format,
+            columns=chosen.columns,
         )
 
     def output_folder(self, output_dir: str | Path | None = None) -> Path:
@@ -200,6 +111,23 @@ class LocalModel:
         wanted = output_dir or self.settings.output_dir
         wanted = wanted or Path("runs") / Path(self.settings.config_name).name
         return self.surroundings.path(wanted)
+
+    def check_output(
+        self,
+        existing_run: ExistingRun,
+        output_dir: str | Path | None = None,
+    ) -> None:
+        """Find out, before anything is loaded, whether a run can begin.
+
+        Raises:
+            `CheckpointError`: The folder cannot be written, its disk is too
+                small, or something is in the way.
+        """
+        if processes.is_main():
+            output = self.output_folder(output_dir)
+            run_folders.check_output(output, existing_run)
+            needed = self._disk_needed(for_training(self.settings, None))
+            atomic_files.check_disk_space(output, needed)
 
     def use_finished_run(
         self,
@@ -215,21 +143,27 @@ class LocalModel:
             `CheckpointError`: There is, but a file of it was changed.
         """
         folder = self.output_folder(output_dir)
-        key = self._run_key(data, for_training(self.settings, None))
-        report = reports.finished_run(folder, key)
-        if report is not None:
-            self._use(adapters.load_adapter(self.base, folder), report)
-            log.info("adapter reused folder=%s", folder)
-        return report
+        processes.connect(self.base.device.type)
+        chosen = for_training(self.settings, None)
+        return self._use_run(folder, self._run_key(data, chosen), chosen)
 
     def ensure_fine_tuned(
         self,
         data: ChatData,
         before: Mapping[str, Reply] | None = None,
     ) -> RunReport:
-        """Use the finished run of these settings, or make it."""
+        """Use the finished run of these settings, or make it; go on with it
+        where it was interrupted."""
         report = self.use_finished_run(data)
-        return report or self.fine_tune(data, before=before)
+        if report is not None:
+            return report
+        folder = checkpoints.unfinished_folder(self.output_folder())
+        begun = processes.from_main(lambda: checkpoints.is_unfinished(folder))
+        return self.fine_tune(
+            data,
+            before=before,
+            existing_run="resume" if begun else "set_aside",
+        )
 
     def fine_tune(
         self,
@@ -237,151 +171,150 @@ class LocalModel:
         output_dir: str | Path | None = None,
         fine_tune_config: Mapping[str, Any] | None = None,
         before: Mapping[str, Reply] | None = None,
+        existing_run: ExistingRun = "set_aside",
+        accept_data_change: bool = False,
     ) -> RunReport:
-        """Train an adapter, use it, and leave a finished run.
+        """Train, answer with what was trained, and leave a finished run.
 
         Args:
             data (`ChatData`):
                 What to learn from.
             output_dir (`str | Path | None`, optional):
-                Where the run will stand; what stands there is kept aside.
+                Where the run will stand.
             fine_tune_config (`Mapping[str, Any] | None`, optional):
-                As in the config file; its keys replace those of the settings.
+                Keys that replace those of the settings.
             before (`Mapping[str, Reply] | None`, optional):
-                Demonstration prompts with the replies of the model before;
-                they are answered again afterwards.
+                Prompts with the replies before, to be answered again.
+            existing_run (`ExistingRun`, optional):
+                What to do with a run that is there already.
+            accept_data_change (`bool`, optional):
+                Whether a resumed run may go on with other data.
 
         Returns:
             `RunReport`: What was done and what came out.
 
         Raises:
-            `CheckpointError`: The output folder cannot be written.
+            `CheckpointError`: The run cannot be written, begun or resumed.
             `DatasetError`: No row has anything to learn.
-            `TrainingError`: The run had to stop; the model answers as before.
+            `TrainingError`: It had to stop; the model answers as before.
         """
         chosen = for_training(self.settings, fine_tune_config)
-        folder = self.output_folder(output_dir)
-        atomic_files.check_writable(folder)
-        key = self._run_key(data, chosen)
-        adapter = self._adapter_to_train(chosen)
-        try:
-            result = self._train(adapter, data, chosen)
-            replies = {
-                prompt: (reply, self._reply(prompt, adapter))
-                for prompt, reply in (before or {}).items()
-            }
-            report = runs.build_report(
-                key,
-                self.base,
-                data,
-                chosen,
-                result,
-                replies,
-            )
-            runs.publish(self.base, adapter, report, folder)
-        except BaseException:
-            adapters.remove_adapter(self.base, adapter)
-            raise
-        self._use(adapter, report)
-        log.info("adapter written folder=%s", folder)
-        return report
-
-    # -- asking ------------------------------------------------------------
-
-    def count_tokens(self, turns: Sequence[Turn]) -> int:
-        """The exact length of the prompt that these turns become."""
-        return len(self.base.chat_format.prompt_ids(turns))
-
-    def request(
-        self,
-        turns: Sequence[Turn],
-        deliver: Callable[[Delivery], None],
-        max_new_tokens: int | None = None,
-        generation: GenerationSettings | None = None,
-    ) -> Request:
-        """What to submit to the engine for a reply to these turns.
-
-        Raises:
-            `GenerationError`: The prompt does not fit into the context.
-        """
-        prompt_ids = self.base.chat_format.prompt_ids(turns)
-        if len(prompt_ids) >= self.context_size:
-            raise GenerationError(
-                f"the prompt has {len(prompt_ids)} tokens, the context only "
-                f"{self.context_size}",
-                fix="shorten the conversation or the system prompt",
-            )
-        sampling = asdict(generation or self.settings.generation)
-        timeout_s = sampling.pop("request_timeout_s")
-        room = self.context_size - len(prompt_ids)
-        wanted = max_new_tokens or self.settings.max_length
-        return Request(
-            prompt_ids=prompt_ids,
-            deliver=deliver,
-            max_new_tokens=min(room, wanted),
-            sampling=Sampling(**sampling),
-            adapter=self._adapter,
-            timeout_s=timeout_s,
+        output = self.output_folder(output_dir)
+        processes.check_launch()
+        processes.connect(self.base.device.type)
+        processes.from_main(
+            lambda: self.check_output(existing_run, output),
         )
+        job = FineTuning(
+            self._run_key(data, chosen),
+            data,
+            chosen,
+            output,
+            self.surroundings,
+        )
+        if existing_run == "resume":
+            report = self._use_run(output, job.key, chosen)
+            if report is not None:
+                return report
+        with open_for_all(
+            output,
+            self._record(data, chosen),
+            existing_run,
+            accept_data_change,
+        ) as run:
+            # The main process speaks, also with the prompts of before.
+            asked = before if processes.is_main() else None
+            return self._run(job, run, asked or {})
 
-    def submit(self, request: Request) -> None:
-        """Queue a request for the worker of this model."""
-        engine_of(self.base).submit(request)
+    # -- steps of fine-tuning ----------------------------------------------
 
-    def reply(self, prompt: str) -> Reply:
-        """The whole reply to one prompt, with its figures."""
-        return self._reply(prompt, self._adapter)
-
-    # -- steps -------------------------------------------------------------
+    def _disk_needed(self, chosen: FineTuneSettings) -> int:
+        settings = self.settings
+        adapter = self._adapter_folder(settings)
+        if adapter is not None:
+            settings = self._settings_below(adapter, settings)
+        return disk_needed(
+            load_request(settings, self.surroundings),
+            chosen,
+            chosen_training(chosen),
+            self.surroundings.listener.on_status,
+        )
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
-        start = self.report if chosen.continue_lora_finetuning else None
-        return runs.run_key(self.base, data, chosen, start and start.key)
+        base = self._starting_point(chosen)
+        return runs.run_key(base, data, chosen, self._start(chosen))
 
-    def _adapter_to_train(self, chosen: FineTuneSettings) -> str:
-        """A copy of the adapter in use, or a fresh one, as the settings say.
+    def _record(self, data: ChatData, chosen: FineTuneSettings) -> RunRecord:
+        base = self._starting_point(chosen)
+        return runs.run_record(base, data, chosen, self._start(chosen))
 
-        A copy, so that a run that fails leaves the one in use as it was.
-        """
-        if chosen.continue_lora_finetuning and self._adapter is not None:
-            return adapters.copy_adapter(self.base, self._adapter)
-        seed = chosen.training_args.get("seed", adapters.DEFAULT_SEED)
-        return adapters.add_adapter(self.base, chosen.lora_config, seed)
+    def _starting_point(self, chosen: FineTuneSettings) -> BaseModel:
+        """The base model of a run. All weights are trained from those of the
+        settings, also where a model that came out of that is in use."""
+        in_use = self.report if self._adapter is None else None
+        if in_use is None or not chosen.trains_all_weights:
+            return self.base
+        origin = in_use.base["fingerprint"]
+        return dataclasses.replace(self.base, fingerprint=origin)
 
-    def _train(
+    def _start(self, chosen: FineTuneSettings) -> str | None:
+        """The run whose adapter is trained on, or what others have made."""
+        if not chosen.continue_lora_finetuning or self._adapter is None:
+            return None
+        if self.report is not None:
+            return self.report.key
+        return adapters.fingerprint(self.base, self._adapter)
+
+    def _use_run(
         self,
-        adapter: str,
-        data: ChatData,
+        folder: Path,
+        key: str,
         chosen: FineTuneSettings,
-    ) -> TrainingResult:
-        with tempfile.TemporaryDirectory(prefix="fine-tuning-") as scratch:
-            return train(
-                self.base,
-                adapter,
-                data.train,
-                data.held_out,
-                chosen,
-                Path(scratch),
-                self.surroundings.listener.on_step,
-            )
+    ) -> RunReport | None:
+        """Use a finished run, where it is the one of that key.
 
-    def _reply(self, prompt: str, adapter: str | None) -> Reply:
-        request = self.request([Turn("user", prompt)], lambda piece: None)
-        request.adapter = adapter
-        start = time.perf_counter()
-        pieces = list(engine_of(self.base).stream(request))
-        return Reply(
-            text="".join(piece.text for piece in pieces).strip(),
-            finish_reason=str(pieces[-1].finish_reason),
-            tokens=pieces[-1].output_tokens,
-            seconds=time.perf_counter() - start,
+        Another machine than the main process's may not have its folder, and
+        need not: it answers nobody.
+        """
+        report = processes.from_main(
+            lambda: reports.finished_run(folder, key),
         )
+        if report is not None and (processes.is_main() or folder.is_dir()):
+            self._load_finished(folder, report, chosen)
+            if processes.is_main():
+                runs.discard_unfinished(folder, key)
+            log.info("finished run used folder=%s", folder)
+        return report
 
-    def _use(self, adapter: str, report: RunReport) -> None:
-        self._drop_adapter()
-        self._adapter, self.report = adapter, report
-
-    def _drop_adapter(self) -> None:
-        if self._base is not None and self._adapter is not None:
-            adapters.remove_adapter(self._base, self._adapter)
-        self._adapter, self.report = None, None
+    def _run(
+        self,
+        job: FineTuning,
+        run: OpenRun,
+        before: Mapping[str, Reply],
+    ) -> RunReport:
+        """Train, ask again, publish; where that fails, all is as before."""
+        weights = choose_weights(
+            self.base,
+            self._adapter,
+            job.settings,
+            lambda: self._whole_model(job.settings),
+        )
+        old = self._base, self._adapter
+        try:
+            result = job.train(weights, run)
+            self._base, self._adapter = weights.base, weights.adapter
+            replies = {
+                prompt: (reply, self.reply(prompt))
+                for prompt, reply in before.items()
+            }
+            self.report = job.publish(weights, run, result, replies)
+        except BaseException:
+            self._base, self._adapter = old
+            weights.release()
+            raise
+        remove(*old)
+        if weights.adapter is None:
+            # A model of its own from here on: its name, its fingerprint.
+            self._load_finished(job.output, self.report, job.settings)
+        log.info("run finished folder=%s", job.output)
+        return self.report

