@@ -14,140 +14,102 @@ import signal
 import sys
 import warnings
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from local_llm.errors import EXIT_BUG, ConfigError, LocalLLMError
-from local_llm.settings import (
-    ModelSettings,
-    hub_token,
-    load_all_settings,
-    load_settings,
-    project_folder,
+from command_line import (
+    PERSONAS,
+    choose_settings,
+    parse_arguments,
+    resume_command,
 )
-from screen import Screen, printable
+from local_llm import processes
+from local_llm.errors import EXIT_BUG, LocalLLMError, TrainingInterrupted
+from local_llm.served_settings import ServedModelSettings
+from local_llm.settings import ModelSettings, hub_token, project_folder
+from screen import MaskedFormatter, Screen, printable, silent_screen
 
 if TYPE_CHECKING:
     from agentscope.event import AgentEvent
 
+    from chat_models import ServedChatModel
     from huggingface_model import HuggingFaceWrapper
     from local_llm.reports import Reply
+    from local_llm.surroundings import Listener
     from msghub import Inputs, MsgHub
-
-PROJECT = Path(__file__).resolve().parent
-MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
-
-CPU_CONFIG = "embedded"
-GPU_CONFIG = "gemma-7b-lima"
-
-PERSONAS = {
-    "optimist": "You see the good side of everything.",
-    "sceptic": "You point out what could go wrong.",
-    "planner": "You turn every idea into steps.",
-    "poet": "You answer in short, vivid images.",
-}
-"""The system prompts of the second agent and those after it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; the exit code is returned."""
     arguments = parse_arguments(argv)
-    screen = Screen()
-    signal.signal(signal.SIGTERM, _terminated)
+    if processes.is_main():
+        signal.signal(signal.SIGTERM, _terminated)
     _configure_output(arguments.debug)
     try:
-        run(arguments, screen)
+        run(arguments, Screen() if processes.is_main() else silent_screen())
         return 0
     except LocalLLMError as error:
-        if arguments.debug:
-            raise
-        screen.error(error)
+        screen = _screen_of_failure()
+        (screen.traceback if arguments.debug else screen.error)(error)
+        if isinstance(error, TrainingInterrupted):
+            screen.say(f"resume: {resume_command(argv)}")
         return error.exit_code
     except KeyboardInterrupt:
-        screen.say("\ninterrupted; what was finished before is kept")
+        _screen_of_failure().say(
+            "\ninterrupted; what was finished before is kept",
+        )
         return 128 + signal.SIGINT
     # Whatever is left is a fault of the program; a traceback helps nobody
     # who has not asked for one.
     except Exception as error:  # noqa: BLE001
-        if arguments.debug:
-            raise
-        screen.bug(error)
+        screen = _screen_of_failure()
+        (screen.traceback if arguments.debug else screen.bug)(error)
         return EXIT_BUG
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description="Load a model in 4-bit, ask it, fine-tune it on "
-        "conversations, ask it again, and talk with it in a message hub.",
-    )
-    add = parser.add_argument
-    add("--config-name", help="an entry of the config file")
-    add(
-        "--model-configs",
-        type=Path,
-        default=MODEL_CONFIGS,
-        metavar="FILE",
-        help="the config file (default: configs/model_configs.json)",
-    )
-    add(
-        "--prompt",
-        action="append",
-        metavar="TEXT",
-        help="ask this before and after; may be repeated",
-    )
-    add(
-        "--fine-tune",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="fine-tune, or use the finished run of the same settings",
-    )
-    add("--retrain", action="store_true", help="fine-tune in any case")
-    add("--no-chat", action="store_true", help="end after the comparison")
-    add(
-        "--agents",
-        type=_number_of_agents,
-        default=1,
-        metavar="N",
-        help=f"how many agents talk with you (1 to {len(PERSONAS) + 1})",
-    )
-    add("--doctor", action="store_true", help="examine this machine and end")
-    add("--debug", action="store_true", help="show tracebacks and warnings")
-    return parser.parse_args(argv)
-
-
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Load, ask, fine-tune, ask again, talk."""
+    """Load, ask, fine-tune, ask again, talk.
+
+    Of several processes the main one does all of it, the others train alone.
+    """
+    processes.check_launch()
     settings, reason = choose_settings(arguments)
     screen.say(f"config: {settings.config_name} ({reason})")
+    served = isinstance(settings, ServedModelSettings)
+    trains = not served and arguments.fine_tune and bool(settings.data_path)
+    looks = arguments.doctor or arguments.preview or arguments.dry_run
+    if not processes.is_main() and (looks or not trains):
+        return
     if arguments.doctor:
         examine_machine(arguments, screen)
         return
+    if isinstance(settings, ServedModelSettings):
+        talk_to_served(settings, arguments, screen)
+        return
+    if looks:
+        look(settings, arguments, screen)
+        return
     model = load(settings, arguments, screen)
     prompts = arguments.prompt or settings.demonstration_prompts
+    if not processes.is_main():
+        prompts = []
     before = ask(model, prompts, "before fine-tuning", screen)
-    if arguments.fine_tune and settings.data_path:
-        fine_tune(model, before, arguments.retrain, screen)
-    if not arguments.no_chat:
+    if trains:
+        fine_tune(model, before, arguments, screen)
+    if processes.is_main() and not arguments.no_chat:
         chat(make_hub(model, arguments.agents), screen)
 
 
-def choose_settings(
+def look(
+    settings: ModelSettings,
     arguments: argparse.Namespace,
-) -> tuple[ModelSettings, str]:
-    """The config entry to use, and why it is that one."""
-    path = arguments.model_configs
-    if arguments.config_name:
-        return load_settings(path, arguments.config_name), "as named"
-    entries = load_all_settings(path)
-    name, reason = _default_config()
-    if name not in entries:
-        raise ConfigError(
-            str(path.absolute()),
-            [f"there is no entry {name!r}, the default here ({reason})"],
-            fix=f"name one with --config-name: {', '.join(entries)}",
-        )
-    return entries[name], reason
+    screen: Screen,
+) -> None:
+    """Show what training would see and need; nothing is loaded."""
+    from plan_screen import look_ahead
+
+    model = make_model(settings, arguments, screen.listener())
+    wanted = processes.count() if arguments.dry_run else None
+    look_ahead(model.local, screen.console, arguments.preview, wanted)
 
 
 def examine_machine(arguments: argparse.Namespace, screen: Screen) -> None:
@@ -165,6 +127,23 @@ def examine_machine(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.findings(examine(folder, token, repositories))
 
 
+def make_model(
+    settings: ModelSettings,
+    arguments: argparse.Namespace,
+    listener: "Listener",
+) -> "HuggingFaceWrapper":
+    """The chat model of the settings, nothing loaded yet."""
+    from huggingface_model import HuggingFaceWrapper
+
+    _hide_bars_of_libraries()
+    return HuggingFaceWrapper(
+        config=settings,
+        base_folder=project_folder(arguments.model_configs),
+        initial_fine_tuning="manual",
+        listener=listener,
+    )
+
+
 def load(
     settings: ModelSettings,
     arguments: argparse.Namespace,
@@ -172,16 +151,9 @@ def load(
 ) -> "HuggingFaceWrapper":
     """Load the model; the data is read first, since that is quick."""
     with screen.loading() as listener:
-        from huggingface_model import HuggingFaceWrapper
-
-        _hide_bars_of_libraries()
-        model = HuggingFaceWrapper(
-            config=settings,
-            base_folder=project_folder(arguments.model_configs),
-            initial_fine_tuning="manual",
-            listener=listener,
-        )
+        model = make_model(settings, arguments, listener)
         if arguments.fine_tune and settings.data_path:
+            model.local.check_output(arguments.existing_run)
             model.local.read_data()
         model.load_model()
     return model
@@ -206,7 +178,7 @@ def ask(
 def fine_tune(
     model: "HuggingFaceWrapper",
     before: Mapping[str, "Reply"],
-    retrain: bool,
+    arguments: argparse.Namespace,
     screen: Screen,
 ) -> None:
     """Fine-tune, or use the run that is there; show what it changed."""
@@ -214,11 +186,17 @@ def fine_tune(
     data = local.read_data()
     screen.title("fine-tuning")
     screen.say(f"{data.source}: {data.summary()}")
-    report = None if retrain else local.use_finished_run(data)
+    anew = arguments.existing_run == "set_aside"
+    report = None if anew else local.use_finished_run(data)
     if report is None:
         with screen.training() as listener:
             local.listen(listener)
-            report = local.fine_tune(data, before=before)
+            report = local.fine_tune(
+                data,
+                before=before,
+                existing_run=arguments.existing_run,
+                accept_data_change=arguments.accept_data_change,
+            )
         screen.report(report)
         after = {one.prompt: one.after for one in report.demonstrations}
     else:
@@ -231,13 +209,33 @@ def fine_tune(
         screen.compare(before, after)
 
 
-def make_hub(model: "HuggingFaceWrapper", agents: int) -> "MsgHub":
+def talk_to_served(
+    settings: ServedModelSettings,
+    arguments: argparse.Namespace,
+    screen: Screen,
+) -> None:
+    """Talk with a model that a server answers for."""
+    from chat_models import ServedChatModel
+
+    screen.say(
+        f"{settings.model_name} is served at {settings.client_args.base_url}; "
+        "nothing is loaded, compared or fine-tuned here",
+    )
+    model = ServedChatModel(settings)
+    if not arguments.no_chat:
+        chat(make_hub(model, arguments.agents), screen)
+
+
+def make_hub(
+    model: "HuggingFaceWrapper | ServedChatModel",
+    agents: int,
+) -> "MsgHub":
     """Agents on one model, in a hub; the first has the config's prompt."""
+    from chat_models import system_prompt_of
     from finetune_dialog_agent import Finetune_DialogAgent
     from msghub import MsgHub
 
-    own_prompt = model.local.settings.system_prompt or ""
-    characters = {"assistant": own_prompt, **PERSONAS}
+    characters = {"assistant": system_prompt_of(model), **PERSONAS}
     return MsgHub(
         [
             Finetune_DialogAgent(name, system_prompt, model)
@@ -296,28 +294,14 @@ class _Shown:
                 yield event
 
 
-def _default_config() -> tuple[str, str]:
-    from local_llm.doctor import has_gpu
-
-    if not has_gpu():
-        return CPU_CONFIG, "no GPU here, and none was named"
-    if hub_token() is None:
-        return CPU_CONFIG, (
-            "a GPU is here, but no HF_TOKEN for google/gemma-7b"
-        )
-    return GPU_CONFIG, "a GPU and a hub token are here"
-
-
-def _number_of_agents(text: str) -> int:
-    highest = len(PERSONAS) + 1
-    if not text.isdecimal() or not 1 <= int(text) <= highest:
-        raise argparse.ArgumentTypeError(f"want a number from 1 to {highest}")
-    return int(text)
-
-
 def _configure_output(debug: bool) -> None:
     """Let the libraries' own bars and notices through only for debugging."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskedFormatter(logging.BASIC_FORMAT))
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler])
+    if not processes.is_main():
+        logging.getLogger("local_llm").setLevel(logging.ERROR)
     if debug:
         return
     warnings.simplefilter("ignore")
@@ -332,6 +316,11 @@ def _hide_bars_of_libraries() -> None:
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+
+
+def _screen_of_failure() -> Screen:
+    """Where a failure is told, by the first process that has one."""
+    return Screen() if processes.is_first_to_fail() else silent_screen()
 
 
 def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:

@@ -24,11 +24,14 @@ from agentscope.state import AgentState
 from agentscope.tool import Toolkit
 from agentscope.workspace import Offloader
 
+from chat_models import load_chat_model, system_prompt_of
 from huggingface_model import MODEL_CONFIGS, HuggingFaceWrapper
 from local_llm.errors import ConfigError
 
 if TYPE_CHECKING:
     from local_llm.reports import Reply, RunReport
+    from local_llm.run_folders import ExistingRun
+    from local_llm.settings_data import DataPath
 
 
 class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
@@ -103,8 +106,9 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
     ) -> "Finetune_DialogAgent":
         """Make an agent with the model of one entry of a config file.
 
-        The model is fine-tuned where the entry names data and no finished
-        run of the very same base, data and settings is there.
+        A local model is fine-tuned where the entry names data and no
+        finished run of the very same base, data and settings is there; a
+        served one is only talked to.
 
         Args:
             config_name (`str`):
@@ -123,9 +127,9 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             `ModelAccessError`, `WeightsError`: The model cannot be loaded.
             `DatasetError`, `TrainingError`: It cannot be fine-tuned.
         """
-        model = HuggingFaceWrapper.from_config(config_name, model_configs)
+        model = load_chat_model(config_name, model_configs)
         if system_prompt is None:
-            system_prompt = model.local.settings.system_prompt or ""
+            system_prompt = system_prompt_of(model)
         return cls(
             name=name,
             system_prompt=system_prompt,
@@ -159,10 +163,11 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
 
     def fine_tune(
         self,
-        data_path: str | None = None,
+        data_path: "DataPath | None" = None,
         output_dir: str | Path | None = None,
         fine_tune_config: Mapping[str, Any] | None = None,
         before: "Mapping[str, Reply] | None" = None,
+        existing_run: "ExistingRun" = "set_aside",
     ) -> "RunReport":
         """Fine-tune the model, see `HuggingFaceWrapper.fine_tune`."""
         return self._local_model().fine_tune(
@@ -170,6 +175,7 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             output_dir,
             fine_tune_config,
             before,
+            existing_run,
         )
 
     async def compress_context(

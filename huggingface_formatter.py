@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
-"""Turns AgentScope messages into the turns of a local model.
+"""Turns AgentScope messages into the turns of a local or a served model.
 
-Knows roles and content blocks, no tokens: folding the system text and merging
-turns is the chat format's part. Raises GenerationError for content that a text
+Knows roles and content blocks, no tokens: for a local model, folding the
+system text and merging turns is the chat format's part. Raises GenerationError for content that a text
 model cannot be given.
 """
 
@@ -19,7 +19,13 @@ from agentscope.message import (
     ToolResultBlock,
 )
 
-from local_llm.chat_format import Turn
+from local_llm.chat_format import (
+    Turn,
+    ending_with_the_user,
+    fold_system,
+    merge_same_role,
+    starting_with_the_user,
+)
 from local_llm.errors import GenerationError
 
 
@@ -100,3 +106,38 @@ class HuggingFaceMultiAgentFormatter(HuggingFaceChatFormatter):
         if msg.name == self.agent_name or not text.strip():
             return Turn("assistant", text)
         return Turn("user", f"{msg.name}: {text}")
+
+
+class ServedChatFormatter(HuggingFaceChatFormatter):
+    """The turns as a server's chat template takes them: alternating, the user
+    first and last. A server answers others with an error.
+
+    Attributes:
+        folds_system (`bool`):
+            Whether the system text goes before the user's first words.
+    """
+
+    folds_system: bool = True
+
+    async def format(self, msgs: list[Msg]) -> list[dict[str, str]]:
+        """Turn messages into dictionaries with `role` and `content`.
+
+        Args:
+            msgs (`list[Msg]`):
+                The system prompt and the conversation.
+
+        Returns:
+            `list[dict[str, str]]`: One for each turn.
+
+        Raises:
+            `GenerationError`: A message has an image, audio or a file.
+        """
+        formatted = await super().format(msgs)
+        turns = [Turn(one["role"], one["content"]) for one in formatted]
+        if self.folds_system:
+            turns = fold_system(turns)
+        turns = starting_with_the_user(merge_same_role(turns))
+        return [
+            {"role": turn.role, "content": turn.text.strip()}
+            for turn in ending_with_the_user(turns)
+        ]

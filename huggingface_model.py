@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Type, get_args
+from typing import TYPE_CHECKING, Any, Literal, Type
 
 from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
@@ -34,7 +34,7 @@ from huggingface_replies import (
     whole_reply,
 )
 from local_llm.chat_format import Turn
-from local_llm.errors import ConfigError, GenerationError
+from local_llm.errors import GenerationError
 from local_llm.settings import (
     ModelSettings,
     hub_token,
@@ -44,19 +44,16 @@ from local_llm.settings import (
 from local_llm.settings_changes import settings_of
 
 if TYPE_CHECKING:
-    from local_llm.local_model import LocalModel
+    from local_llm.local_model import InitialFineTuning, LocalModel
     from local_llm.reports import Reply, RunReport
+    from local_llm.run_folders import ExistingRun
+    from local_llm.settings_data import DataPath
     from local_llm.surroundings import Listener
 
 log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
-
-InitialFineTuning = Literal["reuse", "retrain", "off", "manual"]
-"""What to do with `data_path` when a model is made: fine-tune unless a run of
-the very same base, data and settings is there; fine-tune anyway; load alone;
-nothing, not even load, until `load_model` is called."""
 
 
 class HuggingFaceWrapper(ChatModelBase):
@@ -116,7 +113,7 @@ class HuggingFaceWrapper(ChatModelBase):
         formatter: FormatterBase | None = None,
         config: ModelSettings | Mapping[str, Any] | None = None,
         base_folder: Path | None = None,
-        initial_fine_tuning: InitialFineTuning = "reuse",
+        initial_fine_tuning: "InitialFineTuning" = "reuse",
         listener: "Listener | None" = None,
     ) -> None:
         """Load the model, and fine-tune it where the config names data."""
@@ -138,7 +135,9 @@ class HuggingFaceWrapper(ChatModelBase):
             base_folder,
             listener,
         )
-        self._start(initial_fine_tuning)
+        self.local.start(initial_fine_tuning)
+        if initial_fine_tuning != "manual":
+            self.context_size = self.local.context_size
 
     @classmethod
     def from_config(
@@ -222,38 +221,49 @@ class HuggingFaceWrapper(ChatModelBase):
 
     def fine_tune(
         self,
-        data_path: str | None = None,
+        data_path: "DataPath | None" = None,
         output_dir: str | Path | None = None,
         fine_tune_config: Mapping[str, Any] | None = None,
         before: "Mapping[str, Reply] | None" = None,
+        existing_run: "ExistingRun" = "set_aside",
     ) -> "RunReport":
-        """Fine-tune an adapter and answer with it from then on.
+        """Fine-tune and answer with what was learned from then on.
 
-        Blocks until it is done; in a coroutine, call it through
-        `asyncio.to_thread`. A second call starts afresh, or trains on where
-        the first one ended if `continue_lora_finetuning` is set.
+        Blocks; in a coroutine, call it through `asyncio.to_thread`. A second
+        call starts afresh, or trains on where the first one ended if
+        `continue_lora_finetuning` is set.
 
         Args:
-            data_path (`str | None`, optional):
-                A hub dataset, a file or a folder; the config's if empty.
+            data_path (`DataPath | None`, optional):
+                A hub dataset, a file or a folder, or a list of them; the
+                config's if empty.
             output_dir (`str | Path | None`, optional):
                 Where the finished run will stand; the config's if empty.
             fine_tune_config (`Mapping[str, Any] | None`, optional):
                 Keys that replace those of the config.
             before (`Mapping[str, Reply] | None`, optional):
                 Prompts with their replies before, to answer again afterwards.
+            existing_run (`ExistingRun`, defaults to `"set_aside"`):
+                A run that stands there is kept under another name, else
+                `"resume"`d, if unfinished, or a reason to `"refuse"`.
 
         Returns:
             `RunReport`: What was done and what came out.
 
         Raises:
-            `ConfigError`, `DatasetError`, `ModelAccessError`: Before any
-                training.
+            `ConfigError`, `DatasetError`, `ModelAccessError`: At once.
             `CheckpointError`: The output folder cannot be written.
-            `TrainingError`: The run had to stop; replies stay as before.
+            `TrainingError`: The run had to stop, or a signal ended it; the
+                replies stay as before.
         """
         data = self.local.read_data(data_path, fine_tune_config)
-        return self.local.fine_tune(data, output_dir, fine_tune_config, before)
+        return self.local.fine_tune(
+            data,
+            output_dir,
+            fine_tune_config,
+            before,
+            existing_run,
+        )
 
     # -- answering ---------------------------------------------------------
 
@@ -355,27 +365,6 @@ class HuggingFaceWrapper(ChatModelBase):
             listener=listener or Listener(on_status=log.info),
         )
         return LocalModel(settings, surroundings)
-
-    def _start(self, initial_fine_tuning: InitialFineTuning) -> None:
-        """Check what is cheap, then load, then train."""
-        if initial_fine_tuning not in get_args(InitialFineTuning):
-            raise ConfigError(
-                "HuggingFaceWrapper",
-                [f"initial_fine_tuning is {initial_fine_tuning!r}"],
-                fix=f"use one of {', '.join(get_args(InitialFineTuning))}",
-            )
-        if initial_fine_tuning == "manual":
-            return
-        wanted = self.local.settings.data_path is not None
-        if not wanted or initial_fine_tuning == "off":
-            self.load_model()
-            return
-        data = self.local.read_data()
-        self.load_model()
-        if initial_fine_tuning == "retrain":
-            self.local.fine_tune(data)
-        else:
-            self.local.ensure_fine_tuned(data)
 
     def _check_tools(
         self,

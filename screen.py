@@ -5,9 +5,12 @@ Writes to the terminal, or plain lines where there is none. Knows no models.
 """
 
 import contextlib
+import logging
 import math
 import re
+import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -25,23 +28,35 @@ from rich.table import Table
 from rich.text import Text
 
 from local_llm.errors import LocalLLMError
+from local_llm.settings_file import masked
 
 if TYPE_CHECKING:
     from local_llm.doctor import Finding
     from local_llm.reports import Reply, RunReport
     from local_llm.surroundings import Listener
-    from local_llm.training import Step
+    from local_llm.training_progress import Step
 
 _LINES_WITHOUT_TERMINAL = 10
 """How many lines of training progress a log gets."""
 
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters but the tab and the line break."""
+_OBEYED = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+)
+"""Control characters but the tab and the line break, and those that change
+the direction of what follows them."""
 
 
 def printable(text: str) -> str:
     """A text without the characters that a terminal obeys, not shows."""
     return _OBEYED.sub("", text)
+
+
+class MaskedFormatter(logging.Formatter):
+    """Formats log lines with every token and password in them masked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback that it may have."""
+        return masked(super().format(record))
 
 
 class Screen:
@@ -66,13 +81,24 @@ class Screen:
 
     def error(self, error: LocalLLMError) -> None:
         """Show what went wrong and what to do."""
-        text = _verbatim(f"error: {error}", style="red")
+        text = _verbatim(masked(f"error: {error}"), style="red")
         self.console.print(text, soft_wrap=True)
 
     def bug(self, error: Exception) -> None:
         """Show a fault of the program itself, without a traceback."""
-        what = f"bug: {type(error).__name__}: {error}"
+        what = masked(f"bug: {type(error).__name__}: {error}")
         self.say(f"{what}\n  fix: run it with --debug and report it")
+
+    def listener(self) -> "Listener":
+        """Shows a line when something long begins."""
+        from local_llm.surroundings import Listener
+
+        return Listener(on_status=self.say)
+
+    def traceback(self, error: Exception) -> None:
+        """Show where an error comes from; libraries quote what they sent."""
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(masked(text))
 
     @contextlib.contextmanager
     def loading(self) -> Iterator["Listener"]:
@@ -127,8 +153,8 @@ class Screen:
         """Show replies before and after fine-tuning, side by side."""
         table = Table(show_lines=True, expand=True)
         table.add_column("prompt", ratio=1)
-        table.add_column("before", ratio=3)
-        table.add_column("after", ratio=3)
+        table.add_column(f"before: {_ended(before)}", ratio=3)
+        table.add_column(f"after: {_ended(after)}", ratio=3)
         for prompt, reply in before.items():
             table.add_row(
                 _verbatim(prompt),
@@ -138,14 +164,19 @@ class Screen:
         self.console.print(table)
 
     def report(self, report: "RunReport") -> None:
-        """Show the figures of a finished run."""
-        if report.held_out_before is not None:
-            change = report.held_out_after / report.held_out_before - 1
+        """Show what came out of a finished run, a line each."""
+        from local_llm.report_words import change, endings, kept, perplexity
+
+        before, after = report.held_out_before, report.held_out_after
+        if before is not None and after is not None:
             self.say(
-                f"held-out loss {report.held_out_before:.2f} before, "
-                f"{report.held_out_after:.2f} after ({abs(change):.0%} "
-                f"{'higher' if change > 0 else 'lower'})",
+                f"held-out loss {before:.2f} before, {after:.2f} after "
+                f"({change(before, after)}; perplexity {perplexity(before)} "
+                f"before, {perplexity(after)} after)",
             )
+        for line in (kept(report), endings(report), *report.notes):
+            if line:
+                self.say(line)
         self.say(
             f"{report.steps} steps, {report.tokens:,} tokens, "
             f"{report.seconds:.0f} s, {report.tokens_per_second:.0f} "
@@ -189,6 +220,11 @@ class Screen:
         )
 
 
+def silent_screen() -> Screen:
+    """For a process that leaves it to another one to show things."""
+    return Screen(Console(quiet=True, force_terminal=False))
+
+
 def _describe(step: "Step") -> str:
     return "training" if step.loss is None else f"loss {step.loss:.3f}"
 
@@ -196,6 +232,12 @@ def _describe(step: "Step") -> str:
 def _verbatim(text: str, style: str = "") -> Text:
     """A text as it is: no markup, no emoji codes, no control characters."""
     return Text(printable(text), style)
+
+
+def _ended(replies: Mapping[str, "Reply"]) -> str:
+    """How many of the replies ended by themselves."""
+    ended = sum(reply.ended_its_turn for reply in replies.values())
+    return f"{ended} of {len(replies)} ended"
 
 
 def _with_ending(reply: "Reply") -> Text:

@@ -4,6 +4,7 @@ and the signals that end them."""
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ from tiny_program import (
 )
 
 import conversation_with_agent_with_finetuned_model as program
+from local_llm import checkpoints
 from local_llm.atomic_files import check_manifest
 from local_llm.errors import GenerationError
 from msghub import MsgHub
@@ -35,17 +37,60 @@ from screen import Screen
 # -- signals --------------------------------------------------------------
 
 
-def test_a_terminated_training_leaves_nothing_behind(configs: Path) -> None:
-    before = set(configs.parent.iterdir())
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+    ],
+)
+def test_a_signal_in_training_saves_and_says_how_to_go_on(
+    configs: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    process = start(configs, "--no-chat", name="many-steps")
+    until(process, "step 40/400")
+    process.send_signal(number)
+    shown, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert f"{number.name} stopped the run after step" in shown + errors
+    (command,) = re.findall("resume: (.*)", shown)
+    assert command.split()[2:] == [
+        *arguments(configs, "--no-chat", name="many-steps"),
+        "--resume",
+    ]
+    (unfinished,) = (configs.parent / "runs").iterdir()
+    assert unfinished.name == "tiny.unfinished"
+    assert checkpoints.newest_committed(unfinished) is not None
+
+
+def test_a_resumed_run_finishes_and_a_finished_one_is_left_alone(
+    run: Run,
+    configs: Path,
+) -> None:
     process = start(configs, "--no-chat", name="many-steps")
     until(process, "step 40/400")
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 143
-    assert "Traceback" not in errors
-    runs = configs.parent / "runs"
-    assert set(configs.parent.iterdir()) - before <= {runs}
-    assert list(runs.iterdir()) == []
+    process.communicate(timeout=LIMIT_S)
+    call = arguments(configs, "--no-chat", name="many-steps")
+    code, shown = run(*call)
+    assert code == 3
+    assert "holds a run that did not finish" in shown
+    assert "--resume" in shown and "loaded in" not in shown
+    code, shown = run(*call, "--resume")
+    assert code == 0
+    assert "step 400/400" in shown and "step 40/400" not in shown
+    folder = configs.parent / "runs" / "tiny"
+    report = (folder / "report.json").read_bytes()
+    assert json.loads(report)["steps"] == 400
+    code, shown = run(*call, "--resume")
+    assert code == 0
+    assert "is used" in shown and "step 400/400" not in shown
+    assert (folder / "report.json").read_bytes() == report
+    assert [one.name for one in folder.parent.iterdir()] == ["tiny"]
 
 
 def test_ctrl_c_ends_a_reply_and_at_the_prompt_the_program(
@@ -61,7 +106,7 @@ def test_ctrl_c_ends_a_reply_and_at_the_prompt_the_program(
     assert "interrupted" in until(process, "user> ").lower()
     process.send_signal(signal.SIGINT)
     # Its input is still open: nobody presses Enter for it to end.
-    process.wait(timeout=10)
+    process.wait(timeout=LIMIT_S)
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
     assert "Traceback" not in errors
@@ -71,7 +116,7 @@ def test_a_termination_at_the_prompt_ends_the_program(configs: Path) -> None:
     process = start(configs, name="long-replies")
     until(process, "user> ")
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=10)
+    process.wait(timeout=LIMIT_S)
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 143
     assert "Traceback" not in errors
@@ -109,7 +154,7 @@ def test_a_whole_run_has_its_parts_in_order(first: tuple) -> None:
         "before fine-tuning ──",
         PROMPT,
         "\nfine-tuning ──",
-        "data.json: 12 rows, 0 multi-turn, 0 dropped, 2 held out",
+        "data.json: 12 rows (12 lima), 0 multi-turn, 0 dropped, 2 held out",
         "step 1/3",
         "step 3/3, loss ",
         "held-out loss ",
@@ -161,11 +206,11 @@ def test_a_second_run_uses_the_finished_one_and_trains_nothing(
     assert (folder / "tiny" / "manifest.json").read_bytes() == manifest
 
 
-def test_retraining_trains_again_and_keeps_the_run_before(
+def test_overwriting_trains_again_and_keeps_the_run_before(
     run: Run,
     again: Path,
 ) -> None:
-    code, shown = run(*arguments(again, "--retrain", "--no-chat"))
+    code, shown = run(*arguments(again, "--overwrite", "--no-chat"))
     assert code == 0
     assert "step 3/3" in shown
     assert "is used" not in shown

@@ -2,12 +2,12 @@
 """What the program reads from its flags, which config it takes, and how an
 error and the doctor look; whole runs are shown elsewhere."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 
 import pytest
 from fake_hub import SetHub, answering
-from pydantic import SecretStr
+from served_model import free_port
 from tiny_program import (
     Run,
     arguments,
@@ -16,138 +16,8 @@ from tiny_program import (
 )
 
 import conversation_with_agent_with_finetuned_model as program
-from conversation_with_agent_with_finetuned_model import (
-    MODEL_CONFIGS,
-    choose_settings,
-    main,
-    parse_arguments,
-)
-from local_llm.errors import ConfigError
 
 TOKEN = "hf_SecretSecretSecretSecret"
-
-
-# -- the command line -----------------------------------------------------
-
-
-def test_without_flags_everything_is_done() -> None:
-    assert vars(parse_arguments([])) == {
-        "config_name": None,
-        "model_configs": MODEL_CONFIGS,
-        "prompt": None,
-        "fine_tune": True,
-        "retrain": False,
-        "no_chat": False,
-        "agents": 1,
-        "doctor": False,
-        "debug": False,
-    }
-
-
-@pytest.mark.parametrize(
-    ("argv", "name", "value"),
-    [
-        ("--config-name x", "config_name", "x"),
-        ("--model-configs a/b.json", "model_configs", Path("a/b.json")),
-        ("--prompt a --prompt b", "prompt", ["a", "b"]),
-        ("--fine-tune", "fine_tune", True),
-        ("--no-fine-tune", "fine_tune", False),
-        ("--retrain", "retrain", True),
-        ("--no-chat", "no_chat", True),
-        ("--agents 5", "agents", 5),
-        ("--doctor", "doctor", True),
-        ("--debug", "debug", True),
-    ],
-)
-def test_every_flag_is_read(argv: str, name: str, value: object) -> None:
-    assert getattr(parse_arguments(argv.split()), name) == value
-
-
-@pytest.mark.parametrize(
-    "argv",
-    ["--agents 0", "--agents 6", "--agents two", "--agents -1", "--nothing"],
-)
-def test_a_wrong_flag_is_refused_with_the_usage(
-    argv: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(argv.split())
-    assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage:")
-
-
-def test_the_number_of_agents_is_limited_in_words(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        parse_arguments(["--agents", "6"])
-    assert "want a number from 1 to 5" in capsys.readouterr().err
-
-
-# -- the choice of the config ---------------------------------------------
-
-
-@pytest.fixture(name="machine")
-def fixture_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Says what the machine has."""
-
-    def set_machine(gpu: bool, token: str | None) -> None:
-        secret = SecretStr(token) if token else None
-        monkeypatch.setattr("local_llm.doctor.has_gpu", lambda: gpu)
-        monkeypatch.setattr(program, "hub_token", lambda: secret)
-
-    return set_machine
-
-
-def chosen(*argv: str) -> tuple[str, str]:
-    settings, reason = choose_settings(parse_arguments(argv))
-    return settings.config_name, reason
-
-
-@pytest.mark.parametrize("name", ["embedded", "gemma-7b-lima"])
-def test_a_named_config_is_used(name: str, machine: Callable) -> None:
-    machine(gpu=name == "embedded", token=TOKEN)
-    assert chosen("--config-name", name) == (name, "as named")
-
-
-@pytest.mark.parametrize("token", [None, TOKEN])
-def test_without_a_gpu_the_embedded_model_is_used(
-    token: str | None,
-    machine: Callable,
-) -> None:
-    machine(gpu=False, token=token)
-    name, reason = chosen()
-    assert (name, reason) == ("embedded", "no GPU here, and none was named")
-
-
-def test_a_gpu_without_a_token_gets_the_embedded_model(
-    machine: Callable,
-) -> None:
-    machine(gpu=True, token=None)
-    name, reason = chosen()
-    assert name == "embedded"
-    assert "no HF_TOKEN for google/gemma-7b" in reason
-
-
-def test_a_gpu_with_a_token_gets_gemma_7b(machine: Callable) -> None:
-    machine(gpu=True, token=TOKEN)
-    name, reason = chosen()
-    assert (name, reason) == (
-        "gemma-7b-lima",
-        "a GPU and a hub token are here",
-    )
-
-
-def test_a_file_without_the_default_says_which_names_it_has(
-    machine: Callable,
-    configs: Path,
-) -> None:
-    machine(gpu=False, token=None)
-    with pytest.raises(ConfigError) as caught:
-        chosen("--model-configs", str(configs))
-    assert "no entry 'embedded', the default here (no GPU" in str(caught.value)
-    assert "--config-name: tiny, without-data" in str(caught.value)
 
 
 # -- errors ---------------------------------------------------------------
@@ -221,8 +91,10 @@ def test_debugging_shows_where_an_error_comes_from(
     run: Run,
     configs: Path,
 ) -> None:
-    with pytest.raises(ConfigError):
-        run(*arguments(configs, "--debug", name="tinny"))
+    code, shown = run(*arguments(configs, "--debug", name="tinny"))
+    assert code == 2
+    assert "Traceback" in shown
+    assert "local_llm.errors.ConfigError: " in shown
 
 
 def test_an_interruption_ends_with_130(
@@ -259,12 +131,36 @@ def test_a_fault_of_the_program_ends_with_1_and_no_traceback(
 # -- the doctor -----------------------------------------------------------
 
 
+# -- a served model -------------------------------------------------------
+
+
+def test_a_served_model_is_only_talked_to(
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}/v1"
+    configs = tmp_path / "configs.json"
+    entry = {
+        "config_name": "served",
+        "model_type": "openai_chat",
+        "model_name": "the-model",
+        "client_args": {"base_url": address, "max_retries": 0},
+    }
+    configs.write_text(json.dumps([entry]))
+    code, shown = run(*arguments(configs, name="served"), turns="Hello\n")
+    assert code == 0
+    assert f"the-model is served at {address}; nothing is loaded" in shown
+    assert f"no server answers at {address}" in shown
+    assert "transformers serve the-model" in shown
+
+
 def test_the_doctor_shows_choice_machine_and_access_but_no_token(
     run: Run,
     hub: SetHub,
-    machine: Callable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    machine(gpu=False, token=TOKEN)
+    monkeypatch.setattr("local_llm.doctor.has_gpu", lambda: False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
     requests = hub(answering(403, "GatedRepo"))
     code, shown = run("--doctor")
     lines = [line.split(maxsplit=1) for line in shown.splitlines()]

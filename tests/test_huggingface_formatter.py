@@ -19,7 +19,9 @@ from agentscope.message import (
 from huggingface_formatter import (
     HuggingFaceChatFormatter,
     HuggingFaceMultiAgentFormatter,
+    ServedChatFormatter,
 )
+from local_llm.chat_format import CONTINUE_TEXT, OPENING_TEXT
 from local_llm.errors import GenerationError
 
 pytestmark = pytest.mark.asyncio
@@ -154,3 +156,47 @@ async def test_another_agent_that_says_nothing_leaves_no_name_behind():
 async def test_hints_of_another_agent_carry_no_name():
     hint = AssistantMsg("Bob", [HintBlock(hint="Go on.")])
     assert await turns(hint, formatter=ALICE) == [("user", "Go on.")]
+
+
+# -- served models ---------------------------------------------------------------
+
+
+async def test_a_server_gets_the_system_text_in_the_users_first_words():
+    assert await turns(
+        SystemMsg("system", "Be brief."),
+        UserMsg("user", " Hi "),
+        formatter=ServedChatFormatter(),
+    ) == [("user", "Be brief.\n\n Hi")]
+
+
+async def test_a_template_with_a_system_role_gets_it_as_such():
+    assert await turns(
+        SystemMsg("system", "Be brief."),
+        UserMsg("user", "Hi"),
+        formatter=ServedChatFormatter(folds_system=False),
+    ) == [("system", "Be brief."), ("user", "Hi")]
+
+
+async def test_a_server_gets_roles_that_alternate_the_user_first_and_last():
+    assert await turns(
+        AssistantMsg("Alice", "Hello."),
+        UserMsg("user", "One."),
+        UserMsg("user", "Two."),
+        AssistantMsg("Alice", "Three."),
+        formatter=ServedChatFormatter(),
+    ) == [
+        ("user", OPENING_TEXT),
+        ("assistant", "Hello."),
+        ("user", "One.\n\nTwo."),
+        ("assistant", "Three."),
+        ("user", CONTINUE_TEXT),
+    ]
+
+
+async def test_a_server_is_asked_even_where_nobody_has_spoken():
+    formatter = ServedChatFormatter()
+    assert await turns(formatter=formatter) == [("user", OPENING_TEXT)]
+    assert await turns(
+        SystemMsg("system", "Be brief."),
+        formatter=formatter,
+    ) == [("user", "Be brief.")]

@@ -30,7 +30,8 @@ from huggingface_model import (
     HuggingFaceCredential,
     HuggingFaceWrapper,
 )
-from local_llm import local_model as local_model_module
+from local_llm import fine_tuning as fine_tuning_module
+from local_llm import loaded_model
 from local_llm.errors import (
     ConfigError,
     DatasetError,
@@ -110,7 +111,7 @@ def with_run(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is an error."""
-    monkeypatch.setattr(local_model_module, "train", None)
+    monkeypatch.setattr(fine_tuning_module, "train", None)
 
 
 # -- importing -------------------------------------------------------------------
@@ -326,7 +327,7 @@ def test_the_first_construction_fine_tunes_and_the_second_reuses(
     changed = run.stat().st_mtime_ns
     with messages_of("local_llm.local_model") as logged:
         model = wrapper(with_run, tuned_entry())
-    assert logged[-1] == f"adapter reused folder={run}"
+    assert logged[-1] == f"finished run used folder={run}"
     assert run.stat().st_mtime_ns == changed
     assert model.local.report == read_report(run)
 
@@ -351,7 +352,7 @@ def test_an_unknown_kind_of_initial_fine_tuning_is_refused(project):
 
 
 def test_bad_data_is_found_before_weights_are_loaded(project, monkeypatch):
-    monkeypatch.setattr(local_model_module, "load_base_model", None)
+    monkeypatch.setattr(loaded_model, "load_base_model", None)
     with pytest.raises(DatasetError, match="missing.json"):
         wrapper(project, tuned_entry(data_path="missing.json"))
 
@@ -410,7 +411,7 @@ async def test_a_fine_tuned_model_answers_in_the_stream_and_whole(with_run):
 
 
 def test_a_manual_start_neither_loads_nor_trains(project, monkeypatch):
-    monkeypatch.setattr(local_model_module, "load_base_model", None)
+    monkeypatch.setattr(loaded_model, "load_base_model", None)
     model = wrapper(project, tuned_entry(), initial_fine_tuning="manual")
     with pytest.raises(WeightsError, match="no model is loaded"):
         _ = model.local.base

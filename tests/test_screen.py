@@ -1,8 +1,11 @@
 # -*- coding: utf-8 -*-
 """What a model or an error says is shown as it is and obeyed by nobody."""
 
+import logging
 import re
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,10 +13,11 @@ from rich.console import Console
 
 from local_llm.doctor import Finding
 from local_llm.errors import ConfigError, WeightsError
-from local_llm.reports import Reply, RunReport
-from local_llm.training import Step
-from screen import Screen, printable
+from local_llm.reports import Demonstration, Reply, RunReport
+from local_llm.training_progress import Step
+from screen import MaskedFormatter, Screen, printable, silent_screen
 
+TOKEN = "hf_canaryCANARYcanaryCANARYcanary0123"
 MARKUP = "[bold]not bold[/bold] [/] [red] :smile: \\[x] end\\"
 CONTROLS = "".join(map(chr, [*range(32), 127, *range(128, 160)]))
 EVIL = "a\x1b[2Jb\x1b]0;title\x07c\rd\x08e\x9b31mf"
@@ -121,6 +125,10 @@ def test_a_status_is_shown_as_it_is(is_terminal: bool) -> None:
     assert "\x1b[2J" not in output(one)
 
 
+def test_nothing_turns_the_direction_of_a_terminal() -> None:
+    assert printable("a\u202eb\u2066c\u2069") == "abc"
+
+
 def test_line_breaks_and_tabs_of_a_text_stay() -> None:
     assert printable(CONTROLS) == "\t\n"
     assert (
@@ -166,12 +174,14 @@ def test_a_reply_that_ended_itself_stands_alone() -> None:
 def test_the_comparison_has_a_line_for_each_prompt_in_order() -> None:
     one = screen()
     one.compare(
-        {"first": reply("b1"), "second": reply("b2")},
+        {"first": reply("b1"), "second": reply("b2", "length")},
         {"second": reply("a2"), "first": reply("a1")},
     )
     found = words(output(one))
     assert re.search(
-        r"prompt before after .*first b1 a1 .*second b2 a2", found
+        r"prompt before: 1 of 2 ended after: 2 of 2 ended .*"
+        r"first b1 a1 .*second b2 \.\.\. \(cut off at 7 tokens\) a2",
+        found,
     )
 
 
@@ -188,7 +198,8 @@ def test_a_report_names_loss_steps_tokens_time_and_memory() -> None:
     one = screen(width=200)
     one.report(report())
     assert output(one) == (
-        "held-out loss 4.00 before, 3.00 after (25% lower)\n"
+        "held-out loss 4.00 before, 3.00 after (25.0% lower; perplexity 54.6 "
+        "before, 20.1 after)\n"
         "3 steps, 12,345 tokens, 2 s, 170 tokens/s, peak memory 1.5 GB\n"
     )
 
@@ -196,13 +207,37 @@ def test_a_report_names_loss_steps_tokens_time_and_memory() -> None:
 def test_a_loss_that_rose_is_called_higher() -> None:
     one = screen()
     one.report(report(after=5.0))
-    assert "4.00 before, 5.00 after (25% higher)" in output(one)
+    assert "4.00 before, 5.00 after (25.0% higher; " in output(one)
+
+
+def test_a_report_names_the_kept_step_the_replies_and_the_choices() -> None:
+    demonstration = Demonstration("p", reply("b", "length"), reply("a"))
+    one = screen()
+    one.report(
+        replace(
+            report(),
+            best_step=2,
+            stopped_early=True,
+            demonstrations=[demonstration] * 3,
+            notes=["gradient checkpointing off: 2.1 GB needed", EVIL],
+        ),
+    )
+    assert output(one).splitlines()[1:-1] == [
+        "the adapter of step 2 was kept, where the held-out loss was lowest; "
+        "training stopped early, after step 3, since the held-out loss no "
+        "longer fell",
+        "3 of 3 replies ended by themselves, 0 of 3 before",
+        "gradient checkpointing off: 2.1 GB needed",
+        HARMLESS,
+    ]
 
 
 def test_a_report_without_held_out_rows_names_no_loss() -> None:
     one = screen()
     one.report(report(None, None))
-    assert "loss" not in output(one)
+    assert output(one) == (
+        "3 steps, 12,345 tokens, 2 s, 170 tokens/s, peak memory 1.5 GB\n"
+    )
 
 
 # -- progress -------------------------------------------------------------
@@ -259,6 +294,19 @@ def test_loading_that_fails_does_not_say_loaded(is_terminal: bool) -> None:
     assert "loaded" not in output(one)
 
 
+def test_a_silent_screen_shows_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    one = silent_screen()
+    one.title("a part")
+    one.say("a line")
+    with one.loading() as listener:
+        listener.on_status("loading")
+    with one.training() as listener:
+        listener.on_step(Step(1, 2, 3.0))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_log_has_no_escape_codes() -> None:
     one = screen()
     one.title("part")
@@ -267,3 +315,42 @@ def test_a_log_has_no_escape_codes() -> None:
     with one.loading() as listener:
         listener.on_status("loading")
     assert "\x1b" not in output(one)
+
+
+def test_errors_and_bugs_never_show_a_token() -> None:
+    one = screen()
+    one.error(WeightsError(f"the hub said {TOKEN}"))
+    one.bug(ValueError(f"https://me:{TOKEN}@host"))
+    assert words(output(one)).startswith("error: the hub said ***")
+    assert TOKEN not in output(one)
+
+
+def test_a_traceback_shows_the_place_and_no_token(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        raise WeightsError(f"the hub said {TOKEN}")
+    except WeightsError as error:
+        screen().traceback(error)
+    shown = capfd.readouterr().err
+    assert "in test_a_traceback_shows_the_place" in shown
+    assert "WeightsError: the hub said ***" in shown
+    assert TOKEN not in shown
+
+
+def test_a_log_line_never_shows_a_token() -> None:
+    try:
+        raise ValueError(TOKEN)
+    except ValueError:
+        record = logging.LogRecord(
+            "hub",
+            logging.DEBUG,
+            "here",
+            1,
+            "sent %s",
+            (TOKEN,),
+            sys.exc_info(),
+        )
+    line = MaskedFormatter(logging.BASIC_FORMAT).format(record)
+    assert line.startswith("DEBUG:hub:sent ***\nTraceback")
+    assert TOKEN not in line

@@ -43,6 +43,7 @@ def entry(name: str, model: Path, **changes: Any) -> dict[str, Any]:
         "fine_tune_config": {
             "max_seq_length": 128,
             "held_out_rows": 2,
+            "lora_config": {},
             "training_args": {
                 "max_steps": steps,
                 "per_device_train_batch_size": 2,
@@ -70,6 +71,7 @@ def set_up(place: Path, model: Path) -> Path:
         entry("without-data", model, data_path="not/there.json"),
         entry("without-model", place / "no model"),
         entry("no-room", model, output_dir="a file/runs"),
+        entry("some-steps", model, steps=150),
         entry("many-steps", model, steps=400),
         entry("long-replies", model, max_length=400, data_path=None),
     ]
