@@ -229,23 +229,29 @@ def measure_training(base) -> dict:
     """20 steps of the shipped gemma-7b-lima settings."""
     from local_llm.adapters import add_adapter
     from local_llm.settings import load_settings
+    from local_llm.trained_weights import AdapterWeights
     from local_llm.training import train
 
     path = PROJECT / "configs" / "model_configs.json"
     settings = load_settings(path, "gemma-7b-lima").fine_tune_config
-    arguments = {**settings.training_args, "max_steps": STEPS}
+    arguments = {
+        **settings.training_args,
+        "max_steps": STEPS,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+    }
     if base.device.type == "cpu":
         arguments.update(bf16=False, gradient_checkpointing=False)
     settings = dataclasses.replace(
         settings,
         training_args=arguments,
         max_seq_length=MAX_TOKENS,
+        early_stopping_patience=None,
     )
     adapter = add_adapter(base, settings.lora_config, seed=7)
     with tempfile.TemporaryDirectory() as scratch:
         result = train(
-            base,
-            adapter,
+            AdapterWeights(base, adapter),
             make_conversations(),
             [],
             settings,
