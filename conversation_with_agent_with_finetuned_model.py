@@ -247,6 +247,7 @@ def make_hub(
 def chat(hub: "MsgHub", screen: Screen) -> None:
     """Talk, and end at once at a signal that comes between two replies."""
     with asyncio.Runner() as runner:
+        _wake_at_signals(runner.get_loop())
         try:
             runner.run(talk(hub, screen))
         except (KeyboardInterrupt, SystemExit) as end:
@@ -327,6 +328,18 @@ def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:
     if isinstance(signalled, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return int(signalled.code or 0)
+
+
+def _wake_at_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a signal end the wait of a loop that has nothing to do.
+
+    Python runs its own handlers between two instructions, so one that comes
+    just before the loop begins to wait would be seen only after the wait.
+    With one handler in the loop, every signal wakes it.
+    """
+    with contextlib.suppress(NotImplementedError):  # on Windows
+        number = signal.SIGTERM
+        loop.add_signal_handler(number, _terminated, number, None)
 
 
 def _terminated(number: int, frame: object) -> NoReturn:

@@ -149,7 +149,7 @@ def test_a_run_that_does_not_fit_is_shown_and_then_refused(
     local: LocalModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("local_llm.planning._free_disk", lambda folder: 1)
+    monkeypatch.setattr("local_llm.planning.free_bytes", lambda folder: 1)
     shown = console()
     with pytest.raises(TrainingError, match="will not fit"):
         look_ahead(local, shown, examples=None, processes=1)
