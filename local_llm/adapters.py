@@ -42,17 +42,9 @@ from .adapter_layers import (
 )
 from .base_model import BaseModel
 from .errors import ConfigError, WeightsError
+from .library_defaults import DEFAULT_LORA, DEFAULT_SEED
 from .lora_limits import refusals
 from .model_lock import LOCK_TIMEOUT_S
-
-DEFAULT_LORA: dict[str, Any] = {
-    "r": 16,
-    "lora_alpha": 32,
-    "target_modules": "all-linear",
-    "task_type": "CAUSAL_LM",
-}
-
-DEFAULT_SEED = 7
 
 _REFUSED_BY_PEFT = (
     AttributeError,

@@ -15,6 +15,7 @@ from . import adapters, checkpoints, processes, runs
 from .base_model import BaseModel, load_private_model
 from .chat_datasets import ChatData
 from .errors import CheckpointError, ConfigError
+from .library_defaults import DEFAULT_SEED
 from .model_sources import LoadRequest
 from .reports import Reply, RunReport
 from .resume_rules import RunRecord
@@ -200,7 +201,7 @@ def _fresh_adapter(
     base: BaseModel,
     settings: FineTuneSettings,
 ) -> AdapterWeights:
-    seed = settings.training_args.get("seed", adapters.DEFAULT_SEED)
+    seed = settings.training_args.get("seed", DEFAULT_SEED)
     name = adapters.add_adapter(base, settings.lora_config, seed)
     return AdapterWeights(base, name)
 

@@ -24,8 +24,8 @@ from . import (
 from .base_model import BaseModel
 from .chat_datasets import ChatData, Drop
 from .errors import CheckpointError, LocalLLMError
+from .library_defaults import DEFAULT_QUANTIZATION
 from .licences import find_licence, hub_id
-from .model_sources import DEFAULT_QUANTIZATION
 from .reports import Demonstration, Reply, RunReport
 from .resume_rules import RunRecord, record_from
 from .settings import FineTuneSettings

@@ -31,6 +31,7 @@ _HUB_ID = (
 )
 _SEED: dict[str, Any] = {"minimum": 0, "maximum": HIGHEST_SEED}
 _STEPS: dict[str, Any] = {"above": 0}
+_BELOW_1 = "below 1 a share of all steps"
 _FORMAT: dict[str, Any] = {"choices": DATA_FORMATS}
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -200,7 +201,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "learning_rate": Rule("the highest step size", above=0, maximum=1),
         "lr_scheduler_type": Rule("how the step size changes"),
         "warmup_steps": Rule(
-            "steps of a rising step size; below 1 a share of all steps",
+            f"steps of a rising step size; {_BELOW_1}",
             minimum=0,
         ),
         "num_train_epochs": Rule("passes over the data", above=0),
@@ -226,8 +227,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "label_smoothing_factor": Rule("softens labels", minimum=0, below=1),
         "neftune_noise_alpha": Rule("noise on embeddings", minimum=0),
         "logging_steps": Rule("steps between two losses", **_STEPS),
-        "eval_steps": Rule("steps between two evaluations", **_STEPS),
-        "save_steps": Rule("steps between two checkpoints", **_STEPS),
+        "eval_steps": Rule(
+            f"steps between two evaluations; {_BELOW_1}",
+            **_STEPS,
+        ),
+        "save_steps": Rule(
+            f"steps between two checkpoints; {_BELOW_1}",
+            **_STEPS,
+        ),
         "save_total_limit": Rule("checkpoints that are kept", minimum=1),
         "eval_delay": Rule("epochs or steps before the first", minimum=0),
         "eval_accumulation_steps": Rule(

@@ -27,6 +27,7 @@ from .chat_datasets import Conversation
 from .chat_trainer import ChatTrainer
 from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
 from .finite_guard import check_weights
+from .library_defaults import DEFAULT_CADENCE
 from .memory import (
     free_memory_bytes,
     peak_memory_bytes,
@@ -305,7 +306,7 @@ class TrainingRun:
             self.folder,
             step,
             write,
-            keep=limit or checkpoints.MIN_KEPT,
+            keep=limit or DEFAULT_CADENCE["save_total_limit"],
         )
 
     def _result(self, trainer: ChatTrainer) -> TrainingResult:

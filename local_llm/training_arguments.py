@@ -11,26 +11,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from trl import SFTConfig
 
-from .adapters import DEFAULT_SEED
 from .base_model import BaseModel
 from .errors import ConfigError
+from .library_defaults import (
+    DEFAULT_CADENCE,
+    DEFAULT_TRAINING,
+    ROWS_AT_ONCE,
+)
 from .schedules import PADDED_TO
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
-
-DEFAULT_TRAINING: dict[str, Any] = {
-    "learning_rate": 2e-4,  # QLoRA, Dettmers et al. 2023, table 9
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.05,  # below 1: the share of all steps
-    "num_train_epochs": 3,
-    "logging_steps": 1,
-    "seed": DEFAULT_SEED,
-}
-
-_ROWS_AT_ONCE = 4
-_A_TENTH = 0.1
-"""Of all steps, between two checkpoints and between two evaluations."""
 
 
 def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
@@ -39,7 +30,7 @@ def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
     defaults = dict(DEFAULT_TRAINING)
     # A packed row is a whole batch already.
     packed = given.get("packing", False)
-    defaults["per_device_train_batch_size"] = 1 if packed else _ROWS_AT_ONCE
+    defaults["per_device_train_batch_size"] = 1 if packed else ROWS_AT_ONCE
     patient = settings.early_stopping_patience is not None
     if patient or keeps_best(settings):
         defaults["eval_strategy"] = "steps"
@@ -145,10 +136,8 @@ def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     defaults = {
         "padding_free": one_line,
         "per_device_eval_batch_size": rows_at_once,
-        "save_strategy": "steps",
-        "save_steps": _A_TENTH,
-        "eval_steps": _A_TENTH,
         "optim": "adamw_torch",
+        **DEFAULT_CADENCE,
     }
     if not chosen.get("padding_free", one_line) and not chosen.get("packing"):
         defaults["train_sampling_strategy"] = "group_by_length"

@@ -19,8 +19,8 @@ from local_llm.estimates import (
     optimizer_bytes,
     with_checkpointing,
 )
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
 from local_llm.model_shapes import ModelShape, ModelToTrain, examine_model
-from local_llm.model_sources import DEFAULT_QUANTIZATION
 from local_llm.schedules import MicroBatch
 
 BATCH = MicroBatch(tokens=1024, labelled=500, mask_elements=0)

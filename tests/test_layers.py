@@ -21,6 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.errors",
         "local_llm.known_licences",
+        "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
     ),
