@@ -99,7 +99,7 @@ def add_adapter(
 
 def copy_adapter(base: BaseModel, name: str) -> str:
     """Add an adapter with the weights of another one."""
-    config = copy.deepcopy(peft_model(base).peft_config[name])
+    config = copy.deepcopy(config_of(base, name))
     new_name = _new_name()
     with _changing(base):
         _attach(base, new_name, config)
@@ -110,9 +110,13 @@ def copy_adapter(base: BaseModel, name: str) -> str:
     return new_name
 
 
+def config_of(base: BaseModel, name: str) -> LoraConfig:
+    """The configuration of one adapter."""
+    return peft_model(base).peft_config[name]
+
+
 def differing_keys(
-    base: BaseModel,
-    name: str,
+    own: LoraConfig,
     lora_config: Mapping[str, Any] | None,
 ) -> dict[str, tuple[Any, Any]]:
     """What an adapter's configuration has otherwise than a wanted one.
@@ -121,7 +125,6 @@ def differing_keys(
         `dict[str, tuple[Any, Any]]`: By key, the adapter's value and the
             wanted one; only keys of the wanted one are looked at.
     """
-    own = peft_model(base).peft_config[name]
     wanted = LoraConfig(**(lora_config or {}))
     pairs = {
         key: (getattr(own, key), getattr(wanted, key))

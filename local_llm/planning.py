@@ -39,7 +39,6 @@ from .workloads import (
     Workload,
     changes_to_fit,
     decide_checkpointing,
-    model_to_train,
     process_part,
 )
 
@@ -155,13 +154,9 @@ def plan_run(
     local = LocalModel(settings, surroundings)
     chosen = for_training(settings, None)
     data = local.read_data()
-    request = load_request(settings, surroundings)
+    wanted = local.model_to_train(chosen)
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
-    wanted = model_to_train(
-        request,
-        chosen,
-        surroundings.listener.on_status,
-    )
     length = min(chosen.max_seq_length, context_size(wanted.config))
     workload = Workload(
         shape=examine_model(wanted),
@@ -187,8 +182,9 @@ def preview_run(
     Raises:
         As `plan_run`.
     """
-    data = LocalModel(settings, surroundings).read_data()
-    request = load_request(settings, surroundings)
+    local = LocalModel(settings, surroundings)
+    data = local.read_data()
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
     config = load_config(request, surroundings.listener.on_status)
     chosen = for_training(settings, None)

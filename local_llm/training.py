@@ -276,15 +276,14 @@ class TrainingRun:
 
     def _choose_checkpointing(self) -> bool:
         """Whether activations are computed twice to save memory."""
-        base = self.weights.base
         workload = loaded_workload(
-            base,
+            self.weights,
             self.rows,
             self.settings,
             chosen_training(self.settings),
             processes.count(),
         )
-        free = free_memory_bytes(base.device)
+        free = free_memory_bytes(self.weights.base.device)
         wanted, reason = decide_checkpointing(workload, free)
         is_on = "on" if wanted else "off"
         self.notes.append(f"gradient checkpointing {is_on}: {reason}")
