@@ -58,6 +58,7 @@ def test_a_signal_in_training_saves_and_says_how_to_go_on(
     assert "Traceback" not in errors
     assert f"{number.name} stopped the run after step" in shown + errors
     (command,) = re.findall("resume: (.*)", shown)
+    assert "fix:" not in shown + errors  # the command says all of it
     assert command.split()[2:] == [
         *arguments(configs, "--no-chat", name="many-steps"),
         "--resume",
