@@ -10,6 +10,7 @@ CheckpointError.
 
 import contextlib
 import gc
+import math
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -184,6 +185,7 @@ class TrainingRun:
                 trainer.evaluate()
             trainer.train()
         elif not self._is_over(trainer, resume_from):
+            _settle_shares(trainer)
             trainer.train(resume_from_checkpoint=str(resume_from))
         else:
             trainer.load_checkpoint(resume_from)
@@ -336,6 +338,16 @@ class TrainingRun:
             train_rows=self.rows,
             held_out_rows=self.held_out_rows,
         )
+
+
+def _settle_shares(trainer: ChatTrainer) -> None:
+    """Whole steps in place of shares of all steps: a checkpoint has them so,
+    and transformers would warn that they differ."""
+    total = trainer.total_steps()
+    for name in ("logging_steps", "eval_steps", "save_steps"):
+        share = getattr(trainer.args, name)
+        if share is not None and share < 1:
+            setattr(trainer.args, name, math.ceil(total * share))
 
 
 @contextlib.contextmanager

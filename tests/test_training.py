@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """Training changes one adapter, learns, and leaves the model as it was."""
 
+import logging
 import math
 import random
 import threading
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_agents import messages_of
 from tiny_models import CONTEXT, conversation, load_own, reply
 
+from local_llm import checkpoints
 from local_llm.adapters import (
     adapter_parameters,
     add_adapter,
@@ -547,3 +550,27 @@ def test_evaluations_without_rows_are_refused_before_the_first_step(
     assert caught.value.problems == [
         f"training_args.{key}: no rows are held out to evaluate on",
     ]
+
+
+def test_a_resumed_run_has_the_cadence_of_its_checkpoint_without_a_warning(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+) -> None:
+    def die(done: Step) -> None:
+        if done.number == 5:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    checkpoints.begin(folder, {})
+    run = (base, add_adapter(base, None), lima_like_rows, folder)
+    shares = settings_of(max_steps=7, save_strategy="steps", save_steps=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        trained(*run, settings=shares, on_step=die)
+    newest = checkpoints.newest_committed(folder)
+    with messages_of("transformers", logging.WARNING) as warned:
+        result = trained(*run, settings=shares, resume_from=newest)
+    assert result.resumed_at == [3]
+    assert [one for one in warned if "do not match" in one] == []
+    last = checkpoints.newest_committed(folder)
+    assert last is not None and checkpoints.step_of(last) == 7
