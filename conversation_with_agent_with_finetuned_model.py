@@ -2,7 +2,7 @@
 """Load a model in 4-bit, ask it, fine-tune it, ask it again, talk with it.
 
 Exit codes: 0, 2 for input that must be corrected, 3 for an environment that
-lacks something, 130 and 143 after a signal, 1 for a bug.
+lacks something, 129, 130 and 143 after a signal, 1 for a bug.
 """
 
 import argparse
