@@ -21,6 +21,7 @@ from . import (
     run_folders,
     runs,
 )
+from .adapter_files import read_lora_config
 from .base_model import BaseModel
 from .chat_datasets import ChatData, load_chat_data
 from .errors import ConfigError
@@ -233,6 +234,9 @@ class LocalModel(LoadedModel):
         adapter = self._adapter_folder(settings)
         if adapter is not None:
             settings = self._settings_below(adapter, settings)
+            if chosen.continue_lora_finetuning:
+                own = read_lora_config(adapter).to_dict()
+                chosen = dataclasses.replace(chosen, lora_config=own)
         return disk_needed(
             load_request(settings, self.surroundings),
             chosen,
