@@ -28,6 +28,7 @@ from .schedules import (
     PADDED_TO,
     Schedule,
     checkpoints_at_once,
+    keeps_best,
     make_schedule,
 )
 from .training_rows import TrainingRows
@@ -190,13 +191,15 @@ def disk_needed(
         shape,
         optimizer,
         checkpoints_at_once(arguments),
+        keeps_best(arguments),
     ).total
 
 
 def trained_adapter(settings: "FineTuneSettings") -> dict[str, Any] | None:
     """The configuration of the adapter; None where all weights are trained.
 
-    Of one that is continued only its folder knows: the default is assumed.
+    Of one that is continued only its folder knows: without `lora_config`
+    the default is assumed.
     """
     if settings.trains_all_weights:
         return None
