@@ -140,10 +140,7 @@ class LocalModel(LoadedModel):
             output = self.output_folder(output_dir)
             run_folders.check_output(output, existing_run)
             chosen = for_training(self.settings, fine_tune_config)
-            needed = disk_needed(
-                self.model_to_train(chosen),
-                chosen_training(chosen),
-            )
+            needed = self._disk_needed(chosen)
             atomic_files.check_disk_space(output, needed)
 
     def model_to_train(self, chosen: FineTuneSettings) -> ModelToTrain:
@@ -263,6 +260,10 @@ class LocalModel(LoadedModel):
             return self._run(job, run, asked or {})
 
     # -- steps of fine-tuning ----------------------------------------------
+
+    def _disk_needed(self, chosen: FineTuneSettings) -> int:
+        wanted = self.model_to_train(chosen)
+        return disk_needed(wanted, chosen_training(chosen))
 
     def _lora_config(self, chosen: FineTuneSettings) -> dict[str, Any] | None:
         """Of the adapter that a run would train; None for all weights."""

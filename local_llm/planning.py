@@ -28,7 +28,7 @@ from .model_shapes import ModelShape, examine_model
 from .model_sources import LoadRequest
 from .preview import PreviewRow, preview_rows
 from .run_times import TimeEstimate, estimate_time, measure_speed
-from .schedules import Schedule, checkpoints_at_once
+from .schedules import Schedule, checkpoints_at_once, keeps_best
 from .settings import ModelSettings
 from .settings_changes import for_training
 from .surroundings import Surroundings, load_request
@@ -235,6 +235,7 @@ def _plan(
         shape,
         workload.optimizer,
         checkpoints_at_once(workload.arguments),
+        keeps_best(workload.arguments),
     )
     fits = [
         Fit("memory", memory.needed, free),

@@ -48,6 +48,7 @@ RULES: Mapping[str, Rule] = {
     "training_args.num_train_epochs": Rule.LARGER,
     "training_args.eval_*": Rule.FREE,
     "training_args.per_device_eval_batch_size": Rule.FREE,
+    "training_args.activation_checkpointing*": Rule.FREE,
     "training_args.gradient_checkpointing*": Rule.FREE,
     "training_args.log_*": Rule.FREE,
     "training_args.logging_*": Rule.FREE,

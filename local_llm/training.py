@@ -36,13 +36,13 @@ from .memory import (
 )
 from .model_lock import LOCK_TIMEOUT_S
 from .model_restoration import random_states_kept, restored_for_replies
+from .schedules import keeps_best
 from .stop_signals import StopRequest, stop_on_signals
 from .trained_weights import TrainedWeights
 from .training_arguments import (
     build_arguments,
     chosen_training,
     evaluation_problems,
-    keeps_best,
     refused_arguments,
 )
 from .training_history import TrainingHistory
@@ -166,7 +166,7 @@ class TrainingRun:
         self.folder = folder
         self.history = history
         self.notes: list[str] = []
-        self.keeps_best = keeps_best(settings)
+        self.keeps_best = keeps_best(chosen_training(settings))
 
     def finish(
         self,
@@ -239,6 +239,7 @@ class TrainingRun:
                     rows=self._dataset(arguments),
                     held_out=self.held_out_rows.rows,
                     history=self.history,
+                    keeps_best=self.keeps_best,
                     commit=self._commit,
                 )
             except (TypeError, ValueError, ImportError) as error:

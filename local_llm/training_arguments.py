@@ -32,17 +32,9 @@ def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
     packed = given.get("packing", False)
     defaults["per_device_train_batch_size"] = 1 if packed else ROWS_AT_ONCE
     patient = settings.early_stopping_patience is not None
-    if patient or keeps_best(settings):
+    if patient or given.get("load_best_model_at_end"):
         defaults["eval_strategy"] = "steps"
     return {**defaults, **given}
-
-
-def keeps_best(settings: "FineTuneSettings") -> bool:
-    """Whether the weights with the lowest held-out loss are kept."""
-    given = settings.training_args
-    evaluates = given.get("eval_strategy", "no") != "no"
-    patient = settings.early_stopping_patience is not None
-    return given.get("load_best_model_at_end", evaluates or patient)
 
 
 def evaluation_problems(
@@ -72,6 +64,8 @@ def evaluation_problems(
         return [f"{one}: wanted an eval_strategy, found 'no'" for one in asked]
     if given.get("eval_strategy", "no") != "no":
         asked.append("training_args.eval_strategy")
+    if given.get("eval_on_start"):
+        asked.append("training_args.eval_on_start")
     return [f"{one}: no rows are held out to evaluate on" for one in asked]
 
 
@@ -165,6 +159,8 @@ def _owned(
         "report_to": "none",  # ours write into the folder of the run
         # Ours keeps the best weights, whenever checkpoints are written.
         "load_best_model_at_end": False,
+        # A run measures before its first step, once, whatever is asked.
+        "eval_on_start": False,
         "save_only_model": False,
         "save_total_limit": None,
         # Workers have random states of their own, which no resume restores.

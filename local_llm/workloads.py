@@ -28,6 +28,7 @@ from .schedules import (
     PADDED_TO,
     Schedule,
     checkpoints_at_once,
+    keeps_best,
     make_schedule,
 )
 from .trained_weights import TrainedWeights
@@ -198,6 +199,7 @@ def disk_needed(
         shape,
         optimizer,
         checkpoints_at_once(arguments),
+        keeps_best(arguments),
     ).total
 
 

@@ -68,6 +68,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
         "local_llm.labelled_loss",
+        "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.reports",

@@ -126,6 +126,29 @@ def test_a_run_without_disk_is_refused(
     assert "output_dir" in str(it.value.fix)
 
 
+def test_the_best_weights_take_room_in_each_of_three_checkpoints(
+    tiny_folder: Path,
+    surroundings: Surroundings,
+) -> None:
+    last, best = (
+        plan_run(
+            settings_of(
+                tiny_folder,
+                training_args={
+                    "save_strategy": "steps",
+                    "eval_strategy": "steps",
+                    "load_best_model_at_end": kept,
+                },
+            ),
+            surroundings,
+        )
+        for kept in (False, True)
+    )
+    trained = last.shape.trained_bytes
+    assert last.disk.checkpoints == 3 * (1 + 2) * trained
+    assert best.disk.checkpoints == 3 * (2 + 2) * trained
+
+
 def test_the_disk_is_that_of_the_output_folder(tmp_path: Path) -> None:
     free = planning.free_bytes(tmp_path / "not" / "there" / "yet")
     assert free == pytest.approx(planning.free_bytes(tmp_path), rel=0.1)

@@ -107,6 +107,12 @@ ALLOWED = {
     "training_args.gradient_checkpointing: not set -> true": changed(
         "training_args", gradient_checkpointing=True
     ),
+    "training_args.activation_checkpointing: not set -> true": changed(
+        "training_args", activation_checkpointing=True
+    ),
+    "training_args.activation_checkpointing_kwargs: not set -> {}": changed(
+        "training_args", activation_checkpointing_kwargs={}
+    ),
     "options.early_stopping_patience: not set -> 3": changed(
         "options", early_stopping_patience=3
     ),
