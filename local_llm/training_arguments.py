@@ -13,6 +13,7 @@ from trl import SFTConfig
 
 from .adapters import DEFAULT_SEED
 from .base_model import BaseModel
+from .devices import choose_device
 from .errors import ConfigError
 from .schedules import PADDED_TO
 
@@ -28,6 +29,7 @@ DEFAULT_TRAINING: dict[str, Any] = {
     "seed": DEFAULT_SEED,
 }
 
+_PLACE = "fine_tune_config.training_args"
 _ROWS_AT_ONCE = 4
 _A_TENTH = 0.1
 """Of all steps, between two checkpoints and between two evaluations."""
@@ -52,6 +54,30 @@ def keeps_best(settings: "FineTuneSettings") -> bool:
     evaluates = given.get("eval_strategy", "no") != "no"
     patient = settings.early_stopping_patience is not None
     return given.get("load_best_model_at_end", evaluates or patient)
+
+
+def check_device(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that nothing asks for a GPU in vain.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: It would be loaded on a CPU, or there is no such
+            device.
+    """
+    offloads = settings.training_args.get("activation_offloading")
+    if offloads and choose_device(device) == "cpu":
+        problem = "activation_offloading: wanted false on a CPU, found true"
+        raise ConfigError(
+            _PLACE,
+            [problem],
+            fix="leave it out: it moves activations from a GPU to the memory "
+            "that they are in here",
+        )
 
 
 def evaluation_problems(
@@ -185,4 +211,4 @@ def _owned(
 
 def refused_arguments(error: Exception) -> ConfigError:
     """What the libraries said against the user's arguments."""
-    return ConfigError("fine_tune_config.training_args", [str(error)])
+    return ConfigError(_PLACE, [str(error)])
