@@ -49,6 +49,7 @@ from .model_lock import LOCK_TIMEOUT_S
 _REFUSED_BY_PEFT = (
     AttributeError,
     ImportError,
+    LookupError,
     NotImplementedError,
     RuntimeError,
     TypeError,
@@ -83,11 +84,12 @@ def add_adapter(
         `ConfigError`: peft refuses the configuration for this model.
     """
     name, place = _new_name(), "fine_tune_config.lora_config"
-    problems = refusals(lora_config or {})
+    given = lora_config or {}
+    problems = [*refusals(given), *_unknown_tokens(base, given)]
     if problems:
         raise ConfigError(place, problems)
     try:
-        config = LoraConfig(**{**DEFAULT_LORA, **(lora_config or {})})
+        config = LoraConfig(**{**DEFAULT_LORA, **given})
         with _changing(base), torch.random.fork_rng(_gpus(base)):
             torch.manual_seed(seed)
             _attach(base, name, config)
@@ -261,6 +263,23 @@ def peft_model(base: BaseModel) -> PeftModel:
 def _gpus(base: BaseModel) -> list[torch.device]:
     """The devices whose random state is another one than the CPU's."""
     return [base.device] if base.device.type == "cuda" else []
+
+
+def _unknown_tokens(
+    base: BaseModel,
+    lora_config: Mapping[str, Any],
+) -> list[str]:
+    """Tokens to be trained that a model does not have, a line each."""
+    given = lora_config.get("trainable_token_indices") or []
+    by_layer = given if isinstance(given, Mapping) else {"": given}
+    count = base.model.config.get_text_config().vocab_size
+    return [
+        f"trainable_token_indices: wanted tokens from 0 to {count - 1}, which "
+        f"{base.name} has, found {token}"
+        for tokens in by_layer.values()
+        for token in tokens
+        if not 0 <= token < count
+    ]
 
 
 def _new_name() -> str:

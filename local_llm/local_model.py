@@ -44,7 +44,7 @@ from .settings_changes import for_training
 from .settings_data import DataPath
 from .surroundings import load_request
 from .trackers import check_installed
-from .training_arguments import chosen_training
+from .training_arguments import check_device, chosen_training
 from .workloads import disk_needed, model_to_train
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ class LocalModel(LoadedModel):
         """Read and check the conversations, without any weights.
 
         Raises:
-            `ConfigError`: No data is named, or a tracker is not installed.
+            `ConfigError`: No data is named, a tracker is not installed, or
+                the device cannot do what is asked.
             `DatasetError`: They cannot be trained on.
             `ModelAccessError`: The hub refuses.
         """
@@ -104,6 +105,7 @@ class LocalModel(LoadedModel):
             raise ConfigError(self.settings.config_name, [problem])
         chosen = for_training(self.settings, fine_tune_config)
         check_installed(chosen.training_args.get("report_to"))
+        check_device(chosen, self.settings.device)
         return load_chat_data(
             data_path,
             token=self.surroundings.token,

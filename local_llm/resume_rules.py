@@ -57,7 +57,6 @@ RULES: Mapping[str, Rule] = {
     "training_args.project": Rule.FREE,
     "training_args.trackio_*": Rule.FREE,
     "training_args.disable_tqdm": Rule.FREE,
-    "training_args.save_only_model": Rule.SAME,
     "training_args.save_*": Rule.FREE,
     "training_args.*": Rule.SAME,
     "options.early_stopping*": Rule.FREE,

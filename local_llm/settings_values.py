@@ -247,10 +247,6 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "pad_to_multiple_of": Rule("lengths are rounded up to it", minimum=1),
         "dataset_num_proc": Rule("processes that prepare rows", minimum=1),
-        "dataloader_prefetch_factor": Rule(
-            "batches each of those processes loads ahead",
-            minimum=1,
-        ),
         "optim_args": Rule(
             "arguments of the optimizer",
             pattern=r"[A-Za-z0-9_]+=[^=,]+(?:,[A-Za-z0-9_]+=[^=,]+)*",
@@ -258,7 +254,6 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "ddp_bucket_cap_mb": Rule("gradients sent at once", minimum=1),
         "ddp_timeout": Rule("seconds one process waits", minimum=1),
-        "dataloader_num_workers": Rule("processes that load data", minimum=0),
         "seed": Rule("makes training repeatable", **_SEED),
         "data_seed": Rule("order of the rows", **_SEED),
     },
@@ -272,8 +267,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "bias": Rule("those of the base stay", choices=("none",)),
         "init_lora_weights": Rule(
             "how the adapter's matrices begin",
-            pattern="gaussian|orthogonal",
-            words="true, false, 'gaussian' or 'orthogonal'",
+            pattern="gaussian",
+            words="true, false or 'gaussian'",
         ),
         "task_type": Rule("the only task here", choices=("CAUSAL_LM",)),
         "peft_type": Rule("the only method here", choices=("LORA",)),

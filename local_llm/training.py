@@ -54,6 +54,15 @@ from .workloads import decide_checkpointing, loaded_workload
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
 
+_REFUSED_BY_TRL = (
+    AttributeError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What it and transformers raise at arguments that do not fit together."""
+
 
 def train(
     weights: TrainedWeights,
@@ -242,7 +251,7 @@ class TrainingRun:
                     keeps_best=self.keeps_best,
                     commit=self._commit,
                 )
-            except (TypeError, ValueError, ImportError) as error:
+            except _REFUSED_BY_TRL as error:
                 raise refused_arguments(error) from error
             finally:
                 # trl makes them bfloat16, which rounds what an earlier run
@@ -366,13 +375,7 @@ def _translated_errors(run: TrainingRun) -> Iterator[None]:
             "gradient_accumulation_steps, a smaller max_seq_length, "
             "gradient_checkpointing true",
         ) from error
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*_REFUSED_BY_TRL, OSError, RuntimeError) as error:
         if processes.is_loss(error):
             raise processes.loss() from error
         raise TrainingError(

@@ -12,6 +12,7 @@ import torch
 from trl import SFTConfig
 
 from .base_model import BaseModel
+from .devices import choose_device
 from .errors import ConfigError
 from .library_defaults import (
     DEFAULT_CADENCE,
@@ -22,6 +23,8 @@ from .schedules import PADDED_TO
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
+
+_PLACE = "fine_tune_config.training_args"
 
 
 def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
@@ -35,6 +38,30 @@ def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
     if patient or given.get("load_best_model_at_end"):
         defaults["eval_strategy"] = "steps"
     return {**defaults, **given}
+
+
+def check_device(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that nothing asks for a GPU in vain.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: It would be loaded on a CPU, or there is no such
+            device.
+    """
+    offloads = settings.training_args.get("activation_offloading")
+    if offloads and choose_device(device) == "cpu":
+        problem = "activation_offloading: wanted false on a CPU, found true"
+        raise ConfigError(
+            _PLACE,
+            [problem],
+            fix="leave it out: it moves activations from a GPU to the memory "
+            "that they are in here",
+        )
 
 
 def evaluation_problems(
@@ -170,4 +197,4 @@ def _owned(
 
 def refused_arguments(error: Exception) -> ConfigError:
     """What the libraries said against the user's arguments."""
-    return ConfigError("fine_tune_config.training_args", [str(error)])
+    return ConfigError(_PLACE, [str(error)])

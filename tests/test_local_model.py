@@ -405,6 +405,18 @@ def test_bad_data_is_found_without_loading_weights(project):
     assert model._base is None
 
 
+def test_what_the_device_cannot_do_is_found_without_loading_weights(project):
+    offloading = fine_tuning(activation_offloading=True)
+    model = local_model(project, fine_tune_config=offloading)
+    with pytest.raises(ConfigError) as caught:
+        model.read_data()
+    assert caught.value.where == "fine_tune_config.training_args"
+    assert caught.value.problems == [
+        "activation_offloading: wanted false on a CPU, found true",
+    ]
+    assert model._base is None
+
+
 def test_data_must_be_named_somewhere(project):
     model = local_model(project, data_path=None)
     with pytest.raises(ConfigError, match="data_path is missing"):

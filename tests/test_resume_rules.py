@@ -61,9 +61,6 @@ FORBIDDEN = {
     ),
     "training_args.seed": changed("training_args", seed=2),
     "training_args.weight_decay": changed("training_args", weight_decay=0.1),
-    "training_args.save_only_model": changed(
-        "training_args", save_only_model=True
-    ),
     "training_args.max_steps": changed("training_args", max_steps=99),
     "training_args.num_train_epochs": changed(
         "training_args", num_train_epochs=2.5

@@ -134,8 +134,7 @@ POOL = [None, True, -2, -1, 0, 1, 16, 2**32, 0.5, 0.9, 1.5, "", "x", "nf4"]
 POOL += ["bfloat16", "CAUSAL_LM", "pissa_niter_4", [], ["x"], [1], {}]
 # What these must not say together no schema knows.
 APART = {"load_best_model_at_end", "logging_steps", "eval_steps", "save_steps"}
-APART |= {"dataloader_prefetch_factor", "layers_pattern"}
-APART |= {"layers_to_transform"}
+APART |= {"layers_pattern", "layers_to_transform"}
 
 
 @pytest.mark.parametrize(

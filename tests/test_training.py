@@ -24,6 +24,7 @@ from local_llm.adapters import (
 )
 from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
+from local_llm.chat_trainer import ChatTrainer
 from local_llm.errors import (
     ConfigError,
     DatasetError,
@@ -505,6 +506,7 @@ def test_no_row_is_longer_than_the_context_of_the_model(
         {"no_such_argument": 1},
         {"max_steps": 2, "save_strategy": "best"},
         {"assistant_only_loss": True, "use_liger_kernel": True},
+        {"activation_offloading": True},  # which a CPU has not
     ],
     ids=str,
 )
@@ -574,3 +576,23 @@ def test_a_resumed_run_has_the_cadence_of_its_checkpoint_without_a_warning(
     assert [one for one in warned if "do not match" in one] == []
     last = checkpoints.newest_committed(folder)
     assert last is not None and checkpoints.step_of(last) == 7
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), AttributeError("odd")])
+def test_whatever_the_libraries_raise_on_the_way_ends_a_run_in_words(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ChatTrainer, "training_step", fail)
+    adapter, before = add_adapter(base, None), reply(base, QUESTION)
+    with pytest.raises(TrainingError) as caught:
+        trained(base, adapter, lima_like_rows, tmp_path)
+    kind = type(error).__name__
+    assert caught.value.message == f"training stopped: {kind}: {error}"
+    assert_usable(base, before)
