@@ -200,7 +200,7 @@ def _make(run: "RunFolder", wanted: argparse.Namespace) -> Path | None:
 
 
 def _check_target(target: Path) -> None:
-    from .atomic_files import check_writable
+    from .disk_room import check_writable
 
     if target.exists():
         raise CheckpointError(
