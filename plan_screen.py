@@ -28,6 +28,7 @@ _PARTS = {
     "process": "Python and libraries",
     "mapped": "file of the weights, mapped",
     "weights": "weights",
+    "kept": "weights kept beside",
     "adapter": "adapter",
     "gradients": "gradients",
     "optimizer": "optimizer",

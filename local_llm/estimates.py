@@ -51,6 +51,8 @@ class MemoryEstimate:
             were quantized; the system takes them back when it needs them.
         weights (`int`):
             As loaded, with a second 4-bit form where replies need one.
+        kept (`int`):
+            Copies that stay beside: what answered before, and the best so far.
         adapter (`int`), gradients (`int`), optimizer (`int`):
             Of the trained weights.
         activations (`int`):
@@ -64,6 +66,7 @@ class MemoryEstimate:
     process: int
     mapped: int
     weights: int
+    kept: int
     adapter: int
     gradients: int
     optimizer: int
@@ -104,6 +107,7 @@ def estimate_memory(
     batch: MicroBatch,
     optimizer: str,
     process_bytes: int,
+    kept_bytes: int = 0,
 ) -> MemoryEstimate:
     """The memory of a run without gradient checkpointing.
 
@@ -116,12 +120,15 @@ def estimate_memory(
             As `training_args` name it.
         process_bytes (`int`):
             What the process has without the weights.
+        kept_bytes (`int`, optional):
+            Copies of weights that stay beside those in training.
     """
     activations = _activations(shape, batch)
     return MemoryEstimate(
         process=process_bytes,
         mapped=_mapped_bytes(shape),
         weights=shape.weight_bytes + shape.packed_bytes,
+        kept=kept_bytes,
         adapter=shape.trained_bytes if shape.trains_adapter else 0,
         gradients=shape.trained_bytes,
         optimizer=optimizer_bytes(shape, optimizer),
@@ -235,9 +242,10 @@ def _head_bytes(shape: ModelShape, batch: MicroBatch) -> int:
         return gradient + BLOCK * shape.vocabulary * copies
     scored = batch.tokens if shape.on_cpu else batch.labelled
     positions = min(scored, _HEAD_TILE[0])
-    tile = positions * _HEAD_TILE[1] * size
+    products = positions * min(shape.vocabulary, _HEAD_TILE[1])
+    tile = products * size
     if shape.on_cpu:
-        tile += positions * _HEAD_TILE[1] * 4 * _TORCH_TILES
+        tile += products * 4 * _TORCH_TILES
     if not shape.trains_adapter:
         gradient += shape.vocabulary * shape.width * 4
     return gradient + tile

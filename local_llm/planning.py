@@ -37,6 +37,7 @@ from .training_rows import TrainingRows, render_rows
 from .workloads import (
     Change,
     Workload,
+    asked_part,
     changes_to_fit,
     decide_checkpointing,
     process_part,
@@ -158,13 +159,15 @@ def plan_run(
     request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
     length = min(chosen.max_seq_length, context_size(wanted.config))
+    shape = examine_model(wanted)
     workload = Workload(
-        shape=examine_model(wanted),
+        shape=shape,
         rows=_rows(chat_format, data, length),
         arguments=chosen_training(chosen),
         max_tokens=length,
         processes=processes,
         process_bytes=process_part(wanted.device == "cpu"),
+        asked_bytes=asked_part(shape, chosen),
     )
     held_out = render_rows(chat_format, data.held_out, length)
     summary = f"{data.source}: {data.summary()}"

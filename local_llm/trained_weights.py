@@ -142,7 +142,20 @@ class AdapterWeights(TrainedWeights):
 
 
 class AllWeights(TrainedWeights):
-    """Every weight of an unquantized model that nobody else uses."""
+    """Every weight of an unquantized model that nobody else uses.
+
+    Args:
+        base (`BaseModel`):
+            The model.
+    """
+
+    def __init__(self, base: BaseModel) -> None:
+        super().__init__(base)
+        if base.device.type == "cpu":
+            # Pages of the file become memory of the process at the first
+            # step; at once, what is left can be measured.
+            for one in self.parameters().values():
+                one.data = one.data.clone()
 
     @property
     def module(self) -> torch.nn.Module:

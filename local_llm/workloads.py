@@ -61,6 +61,8 @@ class Workload:
             How many train together.
         process_bytes (`int`):
             See `process_part`.
+        asked_bytes (`int`):
+            See `asked_part`.
     """
 
     shape: ModelShape
@@ -69,6 +71,7 @@ class Workload:
     max_tokens: int
     processes: int
     process_bytes: int
+    asked_bytes: int = 0
 
     def schedule(self) -> Schedule:
         """Its steps."""
@@ -86,6 +89,13 @@ class Workload:
         """The optimizer's name."""
         return str(self.arguments.get("optim", _OPTIMIZER))
 
+    @property
+    def kept_bytes(self) -> int:
+        """Copies of weights beside those in training; the best are kept in
+        the machine's own memory."""
+        best = self.shape.on_cpu and keeps_best(self.arguments)
+        return self.asked_bytes + (self.shape.trained_bytes if best else 0)
+
     def memory(self, is_checkpointed: bool) -> MemoryEstimate:
         """What one process needs, computing activations once or twice."""
         batch = self.schedule().longest
@@ -94,6 +104,7 @@ class Workload:
             batch,
             self.optimizer,
             self.process_bytes,
+            self.kept_bytes,
         )
         if is_checkpointed:
             return with_checkpointing(estimate, self.shape, batch)
@@ -144,7 +155,9 @@ def loaded_workload(
         arguments=arguments,
         max_tokens=min(settings.max_seq_length, base.context_size),
         processes=processes,
+        # On a CPU the process has those that were asked before as well.
         process_bytes=process_part(on_cpu, shape.weight_bytes),
+        asked_bytes=0 if on_cpu else asked_part(shape, settings),
     )
 
 
@@ -230,6 +243,21 @@ def process_part(on_cpu: bool, loaded_bytes: int = 0) -> int:
     if not on_cpu:
         return _GPU_LIBRARIES_BYTES
     return max(0, process_memory_bytes() - loaded_bytes)
+
+
+def asked_part(shape: ModelShape, settings: "FineTuneSettings") -> int:
+    """Of the weights that were asked before: they stay, for the case that the
+    run fails, where a copy of them is trained.
+
+    Args:
+        shape (`ModelShape`):
+            The model with its adapter.
+        settings (`FineTuneSettings`):
+            How it will be trained.
+    """
+    if not shape.trains_adapter:
+        return shape.weight_bytes
+    return shape.trained_bytes if settings.continue_lora_finetuning else 0
 
 
 def decide_checkpointing(

@@ -104,6 +104,20 @@ def test_whole_weights_have_no_adapter_and_larger_gradients(whole) -> None:
     assert memory.optimizer == 2 * memory.gradients
 
 
+def test_what_is_kept_beside_the_weights_is_a_part_of_the_total(whole) -> None:
+    alone = estimate_memory(whole, BATCH, "adamw_torch", 0)
+    beside = estimate_memory(whole, BATCH, "adamw_torch", 0, 12345)
+    assert (alone.kept, beside.kept) == (0, 12345)
+    assert beside.needed - alone.needed == 12345
+
+
+def test_no_more_words_are_projected_than_the_vocabulary_has(whole) -> None:
+    memory = estimate_memory(whole, BATCH, "adamw_torch", 0)
+    products = BATCH.tokens * whole.vocabulary * 4
+    gradients = (BATCH.labelled + whole.vocabulary) * whole.width * 4
+    assert memory.head == gradients + 6 * products
+
+
 def test_twice_the_tokens_leave_twice_the_activations(shape) -> None:
     twice = dataclasses.replace(BATCH, tokens=2 * BATCH.tokens)
     one, two = (

@@ -2,10 +2,13 @@
 """A plan says what a run will do, without a weight being read."""
 
 import dataclasses
+import gc
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fake_hub import SetHub, hub_with_files
 from safetensors.torch import load_file
 from tiny_program import entry, set_up
@@ -15,7 +18,7 @@ from local_llm.errors import ConfigError, DatasetError, TrainingError
 from local_llm.local_model import LocalModel
 from local_llm.planning import plan_run, preview_run
 from local_llm.settings import ModelSettings, parse_settings
-from local_llm.surroundings import Surroundings
+from local_llm.surroundings import Listener, Surroundings
 
 
 @pytest.fixture(name="surroundings")
@@ -163,6 +166,42 @@ def test_whole_weights_without_an_adapter_are_all_trained(
     )
     assert plan.shape.trained == plan.shape.weights
     assert plan.memory.adapter == 0
+
+
+def weight_bytes_in_memory() -> int:
+    """Of all large tensors of this process that own their numbers."""
+    storages = {
+        one.untyped_storage().data_ptr(): one.untyped_storage().nbytes()
+        for one in gc.get_objects()
+        if isinstance(one, torch.Tensor) and one.device.type == "cpu"
+    }
+    return sum(size for size in storages.values() if size > 1000)
+
+
+def test_whole_weights_are_in_memory_as_often_as_a_plan_says(
+    tiny_folder: Path,
+    surroundings: Surroundings,
+) -> None:
+    """As they were asked, in training, the best, and twice by AdamW."""
+    settings = settings_of(
+        shutil.copytree(tiny_folder, surroundings.folder / "own model"),
+        lora_config=None,
+        training_args={"eval_strategy": "steps", "eval_steps": 1},
+    )
+    memory = plan_run(settings, surroundings).memory
+    found: list[int] = []
+    model = LocalModel(settings, surroundings)
+    model.listen(
+        Listener(on_step=lambda _: found.append(weight_bytes_in_memory())),
+    )
+    data = model.read_data()
+    gc.collect()
+    before = weight_bytes_in_memory()
+    model.load_model()
+    model.fine_tune(data)
+    planned = memory.weights + memory.kept + memory.optimizer
+    assert planned == 5 * memory.weights
+    assert max(found) - before == pytest.approx(planned, rel=0.1)
 
 
 def test_whole_weights_with_an_adapter_are_not(

@@ -15,6 +15,7 @@ from local_llm.settings import FineTuneSettings
 from local_llm.training_arguments import chosen_training
 from local_llm.workloads import (
     Workload,
+    asked_part,
     changes_to_fit,
     decide_checkpointing,
     process_part,
@@ -95,6 +96,33 @@ def test_the_free_memory_decides_where_the_user_does_not(shape) -> None:
     given = workload(shape)
     assert decide_checkpointing(given, 0)[0]
     assert not decide_checkpointing(given, 1 << 50)[0]
+
+
+@pytest.fixture(name="whole", scope="module")
+def fixture_whole() -> ModelShape:
+    """All of its weights are trained."""
+    return shape_of(quantization={}, lora_config=None)
+
+
+def test_weights_that_are_all_trained_stay_beside_as_they_were(whole, shape):
+    settings = FineTuneSettings()
+    assert asked_part(whole, settings) == whole.weight_bytes
+    assert asked_part(shape, settings) == 0
+
+
+def test_an_adapter_that_is_trained_further_stays_beside(shape) -> None:
+    further = FineTuneSettings(continue_lora_finetuning=True)
+    assert asked_part(shape, further) == shape.trained_bytes
+
+
+def test_the_best_weights_stay_in_the_memory_of_the_machine(whole) -> None:
+    on_gpu = dataclasses.replace(whole, device="cuda:0")
+    kept = [
+        workload(shape, **arguments).memory(False).kept
+        for shape in (whole, on_gpu)
+        for arguments in ({}, {"eval_strategy": "steps"})
+    ]
+    assert kept == [0, whole.trained_bytes, 0, 0]
 
 
 def test_the_process_counts_on_a_cpu_without_what_is_loaded() -> None:
