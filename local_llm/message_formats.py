@@ -29,6 +29,7 @@ TURN_WITH_WEIGHT_0 = "turn with weight 0, not to be learned"
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 TOOL_ROLES = ("tool", "function")
+CALLS = ("tool_calls", "function_call")
 SPEAKERS: dict[str, Role] = {
     "system": "system",
     "human": "user",
@@ -50,8 +51,8 @@ def read_messages(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
-    _add_messages(writer, row, "messages", where, "turn")
+    writer = TurnWriter(where)
+    _add_messages(writer, row, "messages", "turn")
     writer.offer(read_tools(row, where))
     return writer.turns
 
@@ -65,13 +66,13 @@ def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
+    writer = TurnWriter(where)
     system = optional_text(row, "system", where)
     if system:
         writer.say("system", system, "system")
     turns = list_of(row, "conversations", where)
     for number, turn in enumerate(turns, start=1):
-        _add_sharegpt_turn(writer, turn, where, f"turn {number}")
+        _add_sharegpt_turn(writer, turn, f"turn {number}")
     writer.offer(read_tools(row, where))
     return writer.turns
 
@@ -85,11 +86,11 @@ def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
+    writer = TurnWriter(where)
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, list) and isinstance(completion, list):
-        _add_messages(writer, row, "prompt", where, "prompt turn")
-        _add_messages(writer, row, "completion", where, "completion turn")
+        _add_messages(writer, row, "prompt", "prompt turn")
+        _add_messages(writer, row, "completion", "completion turn")
         writer.offer(read_tools(row, where))
         return writer.turns
     for column, other in (("prompt", completion), ("completion", prompt)):
@@ -109,20 +110,15 @@ def _add_messages(
     writer: TurnWriter,
     row: Row,
     column: str,
-    where: str,
     place: str,
 ) -> None:
-    for number, message in enumerate(list_of(row, column, where), start=1):
-        _add_message(writer, message, where, f"{place} {number}")
+    messages = list_of(row, column, writer.where)
+    for number, message in enumerate(messages, start=1):
+        _add_message(writer, message, f"{place} {number}")
 
 
-def _add_message(
-    writer: TurnWriter,
-    message: object,
-    where: str,
-    place: str,
-) -> None:
-    here = f"{where}, {place}"
+def _add_message(writer: TurnWriter, message: object, place: str) -> None:
+    here = f"{writer.where}, {place}"
     if not isinstance(message, dict):
         raise wrong_type(here, message, "an object with role and content")
     role = message.get("role")
@@ -140,7 +136,7 @@ def _add_message(
     elif role in TOOL_ROLES:
         call_id = message.get("tool_call_id")
         named = call_id if isinstance(call_id, str) else None
-        writer.answer(_content(message, here), named, where, place)
+        writer.answer(_content(message, here), named, place)
     else:
         writer.say(_role(message, here), _content(message, here), place)
 
@@ -155,6 +151,8 @@ def _role(message: Row, where: str) -> Role:
 
 def _content(message: Row, where: str) -> str:
     if "content" not in message:
+        if any(key in message for key in CALLS):
+            raise RowDropped(where, TURN_WITHOUT_TEXT)
         raise DatasetError(
             f"{where} has no content; its keys: {names_of(message)}",
             fix="put the text of the turn under the key content",
@@ -162,13 +160,8 @@ def _content(message: Row, where: str) -> str:
     return text_of(message["content"], where)
 
 
-def _add_sharegpt_turn(
-    writer: TurnWriter,
-    turn: object,
-    where: str,
-    place: str,
-) -> None:
-    here = f"{where}, {place}"
+def _add_sharegpt_turn(writer: TurnWriter, turn: object, place: str) -> None:
+    here = f"{writer.where}, {place}"
     if not isinstance(turn, dict):
         raise wrong_type(here, turn, "an object with from and value")
     speaker = turn.get("from")
@@ -190,7 +183,7 @@ def _add_sharegpt_turn(
         return
     text = text_of(turn["value"], here)
     if speaker in RESULT_SPEAKERS:
-        writer.answer(text, None, where, place)
+        writer.answer(text, None, place)
     else:
         writer.say(SPEAKERS[speaker], text, place)
 

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Forty datasets, of every shape that is accepted, with the turns they hold."""
+"""Datasets of every shape that is accepted, with the turns they hold."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,13 @@ SCHEMA = {
 }
 OFFER = render_tools([SCHEMA])
 CALL = render_call(ToolCall("weather", {"city": "Paris"}))
+CALL_ROME = render_call(ToolCall("weather", {"city": "Rome"}))
 RESULT = render_result("18 degrees")
+TWO_CALLS = [
+    {"id": call_id, "name": "weather", "arguments": {"city": city}}
+    for call_id, city in (("1", "Paris"), ("2", "Rome"))
+]
+RENAMED_CALL = {"name": "weather", "parameters": {"city": "Paris"}}
 WITH_TOOLS: Written = [
     ("s", OFFER),
     ("u", "Warm?"),
@@ -203,18 +209,7 @@ ACCEPTED: dict[str, Accepted] = {
             "a.json": [
                 messages(
                     message("user", "Warm?"),
-                    message(
-                        "assistant",
-                        "Let me look.",
-                        tool_calls=[
-                            {
-                                "id": i,
-                                "name": "weather",
-                                "arguments": {"city": c},
-                            }
-                            for i, c in (("1", "Paris"), ("2", "Rome"))
-                        ],
-                    ),
+                    message("assistant", "Let me look.", tool_calls=TWO_CALLS),
                     message("tool", "18 degrees", tool_call_id="1"),
                     message("tool", "25 degrees", tool_call_id="2"),
                     message("assistant", "Yes."),
@@ -224,17 +219,62 @@ ACCEPTED: dict[str, Accepted] = {
         [
             [
                 ("u", "Warm?"),
-                (
-                    "a",
-                    f"Let me look.\n{CALL}\n"
-                    + render_call(ToolCall("weather", {"city": "Rome"})),
-                ),
+                ("a", f"Let me look.\n{CALL}\n{CALL_ROME}"),
                 ("u", f"{RESULT}\n{render_result('25 degrees')}"),
                 ("a", "Yes."),
             ],
         ],
         {"messages": 1},
         options={"merge_same_role": False},
+    ),
+    "results-in-another-order-than-their-calls": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", None, tool_calls=TWO_CALLS),
+                    message("tool", "25 degrees", tool_call_id="2"),
+                    message("tool", "18 degrees", tool_call_id="1"),
+                    message("assistant", "Yes."),
+                ),
+            ],
+        },
+        [
+            [
+                ("u", "Warm?"),
+                ("a", f"{CALL}\n{CALL_ROME}"),
+                ("u", f"{RESULT}\n{render_result('25 degrees')}"),
+                ("a", "Yes."),
+            ],
+        ],
+        {"messages": 1},
+    ),
+    "parameters-in-place-of-arguments": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", None, tool_calls=[RENAMED_CALL]),
+                ),
+            ],
+        },
+        [WITH_TOOLS[1:3]],
+        {"messages": 1},
+    ),
+    "calls-that-are-text-already": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", CALL),
+                    message("tool", "18 degrees"),
+                    message("assistant", "Mild."),
+                    tools=[SCHEMA],
+                ),
+            ],
+        },
+        [WITH_TOOLS],
+        {"messages": 1},
     ),
     "a-function-call-of-the-old-form": Accepted(
         {
@@ -310,6 +350,20 @@ ACCEPTED: dict[str, Accepted] = {
     "sharegpt-tools-csv": Accepted(
         {"a.csv": [SHAREGPT_TOOLS]},
         [WITH_TOOLS],
+        {"sharegpt": 1},
+    ),
+    "sharegpt-calls-and-results-as-text": Accepted(
+        {
+            "a.json": [
+                sharegpt(
+                    said("human", "Warm?"),
+                    said("gpt", CALL),
+                    said("tool", RESULT),
+                    said("gpt", "Mild."),
+                ),
+            ],
+        },
+        [WITH_TOOLS[1:]],
         {"sharegpt": 1},
     ),
     "alpaca": Accepted(
@@ -442,8 +496,8 @@ ACCEPTED: dict[str, Accepted] = {
 }
 
 
-def test_there_are_forty() -> None:
-    assert len(ACCEPTED) == 40
+def test_there_are_forty_or_more() -> None:
+    assert len(ACCEPTED) >= 40
 
 
 @pytest.mark.parametrize("name", list(ACCEPTED))

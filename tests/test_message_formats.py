@@ -155,6 +155,17 @@ def test_a_turn_that_is_not_to_be_learned_drops_the_row() -> None:
     assert caught.value.reason == TURN_WITH_WEIGHT_0
 
 
+@pytest.mark.parametrize(
+    "nothing", [{"tool_calls": []}, {"function_call": None}]
+)
+def test_an_assistant_that_neither_speaks_nor_calls_drops_the_row(
+    nothing: dict[str, Any],
+) -> None:
+    messages = [message("user", "a"), {"role": "assistant", **nothing}]
+    with pytest.raises(RowDropped, match="turn 2: turn without text"):
+        read_messages({"messages": messages}, WHERE)
+
+
 def test_only_the_assistant_calls_tools() -> None:
     turn = message("user", "a", tool_calls=[{"name": "f"}])
     with pytest.raises(DatasetError, match="called by the role 'user'"):
