@@ -25,8 +25,6 @@ from .row_values import (
 )
 from .tool_turns import TurnWriter, read_call, read_calls, read_tools
 
-TURN_WITH_WEIGHT_0 = "turn with weight 0, not to be learned"
-
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 TOOL_ROLES = ("tool", "function")
 CALLS = ("tool_calls", "function_call")
@@ -80,6 +78,8 @@ def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
 def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
     """Reads `prompt` and `completion`: two texts, or two lists of messages.
 
+    Nothing of a prompt is learned, though the assistant may speak in it.
+
     Args:
         row (`dict`):
             The row, by column.
@@ -89,7 +89,7 @@ def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
     writer = TurnWriter(where)
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, list) and isinstance(completion, list):
-        _add_messages(writer, row, "prompt", "prompt turn")
+        _add_messages(writer, row, "prompt", "prompt turn", learned=False)
         _add_messages(writer, row, "completion", "completion turn")
         writer.offer(read_tools(row, where))
         return writer.turns
@@ -111,13 +111,19 @@ def _add_messages(
     row: Row,
     column: str,
     place: str,
+    learned: bool = True,
 ) -> None:
     messages = list_of(row, column, writer.where)
     for number, message in enumerate(messages, start=1):
-        _add_message(writer, message, f"{place} {number}")
+        _add_message(writer, message, f"{place} {number}", learned)
 
 
-def _add_message(writer: TurnWriter, message: object, place: str) -> None:
+def _add_message(
+    writer: TurnWriter,
+    message: object,
+    place: str,
+    learned: bool,
+) -> None:
     here = f"{writer.where}, {place}"
     if not isinstance(message, dict):
         raise wrong_type(here, message, "an object with role and content")
@@ -128,17 +134,22 @@ def _add_message(writer: TurnWriter, message: object, place: str) -> None:
             f"{here}: a tool is called by the role {shown(role)}",
             fix="only turns of the role assistant may have tool calls",
         )
-    if message.get("weight") == 0 and role == "assistant":
-        raise RowDropped(here, TURN_WITH_WEIGHT_0)
+    learned = learned and _has_weight(message)
     if calls:
         said = optional_text(message, "content", here)
-        writer.call(said, calls, place)
+        writer.call(said, calls, place, learned)
     elif role in TOOL_ROLES:
         call_id = message.get("tool_call_id")
         named = call_id if isinstance(call_id, str) else None
         writer.answer(_content(message, here), named, place)
     else:
-        writer.say(_role(message, here), _content(message, here), place)
+        speaker = _role(message, here)
+        writer.say(speaker, _content(message, here), place, learned)
+
+
+def _has_weight(turn: Row) -> bool:
+    """Whether a turn is to be learned, as OpenAI's data says."""
+    return turn.get("weight") != 0
 
 
 def _role(message: Row, where: str) -> Role:
@@ -179,13 +190,13 @@ def _add_sharegpt_turn(writer: TurnWriter, turn: object, place: str) -> None:
         if value is None or not calls:
             raise RowDropped(here, TURN_WITHOUT_TEXT)
         read = [(None, read_call(call, here)) for call in calls]
-        writer.call("", read, place)
+        writer.call("", read, place, _has_weight(turn))
         return
     text = text_of(turn["value"], here)
     if speaker in RESULT_SPEAKERS:
         writer.answer(text, None, place)
     else:
-        writer.say(SPEAKERS[speaker], text, place)
+        writer.say(SPEAKERS[speaker], text, place, _has_weight(turn))
 
 
 def _unknown_speaker(

@@ -73,7 +73,13 @@ class TurnWriter:
         self._open: list[_OpenCall] = []
         self._results: dict[int, str] = {}  # of the last turn, by their call
 
-    def say(self, role: Role, text: str, place: str) -> None:
+    def say(
+        self,
+        role: Role,
+        text: str,
+        place: str,
+        learned: bool = True,
+    ) -> None:
         """Adds a turn that is text already.
 
         A text of the assistant may hold calls, which then wait for results;
@@ -86,11 +92,13 @@ class TurnWriter:
                 What.
             place (`str`):
                 Where it stands in the row.
+            learned (`bool`, defaults to `True`):
+                Whether it is learned, if the assistant speaks.
         """
         if role == "assistant":
             calls = parse_calls(text)
             count = 0 if isinstance(calls, ParseFailure) else len(calls)
-            self._speak(text, [None] * count, place)
+            self._speak(text, [None] * count, place, learned)
         else:
             self._open = []
             self._add(role, text, place)
@@ -100,6 +108,7 @@ class TurnWriter:
         text: str,
         calls: Sequence[tuple[str | None, ToolCall]],
         place: str,
+        learned: bool = True,
     ) -> None:
         """Adds an assistant's turn that calls tools.
 
@@ -110,11 +119,13 @@ class TurnWriter:
                 The calls, each with its id if it has one.
             place (`str`):
                 Where it stands in the row.
+            learned (`bool`, defaults to `True`):
+                Whether it is learned.
         """
         rendered = [render_call(call) for _, call in calls]
         said = [text] if text.strip() else []
         ids = [call_id for call_id, _ in calls]
-        self._speak("\n".join([*said, *rendered]), ids, place)
+        self._speak("\n".join([*said, *rendered]), ids, place, learned)
 
     def answer(self, text: str, call_id: str | None, place: str) -> None:
         """Adds the result of a tool; several in a row are one user turn, in
@@ -158,6 +169,7 @@ class TurnWriter:
         text: str,
         ids: Sequence[str | None],
         place: str,
+        learned: bool,
     ) -> None:
         """Adds an assistant's turn with the ids of the calls in it."""
         calls_on = bool(ids) and text.lstrip().startswith(CALL_START)
@@ -168,7 +180,7 @@ class TurnWriter:
             _OpenCall(number, call_id, place)
             for number, call_id in enumerate(ids, start=len(self._open))
         ]
-        self._add("assistant", text, place)
+        self._add("assistant", text, place, learned)
 
     def _require_results(self) -> None:
         """Drops a row in which the assistant goes on without a result."""
@@ -180,8 +192,14 @@ class TurnWriter:
             where = f"{self.where}, {missing[0].place}"
             raise RowDropped(where, CALL_WITHOUT_RESULT)
 
-    def _add(self, role: Role, text: str, place: str) -> None:
-        self.turns.append(WrittenTurn(Turn(role, text), place))
+    def _add(
+        self,
+        role: Role,
+        text: str,
+        place: str,
+        learned: bool = True,
+    ) -> None:
+        self.turns.append(WrittenTurn(Turn(role, text, learned), place))
         self._results = {}
 
     def _close(self, call_id: str | None, place: str) -> int:

@@ -298,10 +298,15 @@ DROPPED: dict[str, tuple[object, str, str]] = {
         ", turn 2",
         "tool result without a call",
     ),
-    "a-turn-of-weight-0": (
+    "weight-0-alone": (
         messages(HI, message("assistant", "a", weight=0)),
-        ", turn 2",
-        "turn with weight 0, not to be learned",
+        "",
+        "no turn to be learned",
+    ),
+    "a-completion-that-goes-on-with-the-answer-in-the-prompt": (
+        pair([HI, message("assistant", "Well,")], [HELLO]),
+        ", completion turn 1",
+        "turns of one role, not all of them to be learned",
     ),
     "a-call-without-a-result": (
         messages(

@@ -7,7 +7,6 @@ import pytest
 
 from local_llm.errors import DatasetError
 from local_llm.message_formats import (
-    TURN_WITH_WEIGHT_0,
     read_messages,
     read_prompt_completion,
     read_sharegpt,
@@ -147,12 +146,35 @@ def test_a_list_of_the_other_kind_says_how_to_name_its_column() -> None:
     assert caught.value.fix == 'set columns to {"conversations": "messages"}'
 
 
-def test_a_turn_that_is_not_to_be_learned_drops_the_row() -> None:
-    messages = [message("user", "a"), message("assistant", "b", weight=0)]
-    with pytest.raises(RowDropped) as caught:
-        read_messages({"messages": messages}, WHERE)
-    assert caught.value.where == f"{WHERE}, turn 2"
-    assert caught.value.reason == TURN_WITH_WEIGHT_0
+@pytest.mark.parametrize("weight", [0, 0.0])
+def test_an_answer_of_weight_0_is_read_and_not_learned(weight: float) -> None:
+    call = {"name": "weather", "arguments": ARGUMENTS}
+    messages = [
+        message("user", "a", weight=weight),
+        message("assistant", "b", weight=weight),
+        message("user", "c"),
+        message("assistant", None, tool_calls=[call], weight=weight),
+        message("tool", "18"),
+        message("assistant", "d", weight=1),
+    ]
+    turns = read_messages({"messages": messages}, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
+
+
+def test_a_weight_of_sharegpt_is_heeded() -> None:
+    call = said("function_call", '{"name": "weather"}')
+    conversations = [
+        said("human", "a"),
+        {**said("gpt", "b"), "weight": 0},
+        said("human", "c"),
+        {**call, "weight": 0},
+        said("observation", "18"),
+        {**said("gpt", "d"), "weight": 1},
+    ]
+    turns = read_sharegpt({"conversations": conversations}, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +217,23 @@ def test_prompt_and_completion_may_be_messages() -> None:
     assert [one.place for one in turns] == [
         *("prompt turn 1", "prompt turn 2", "completion turn 1"),
     ]
+
+
+def test_of_a_conversation_as_prompt_nothing_is_learned() -> None:
+    call = {"name": "weather", "arguments": ARGUMENTS}
+    row = {
+        "prompt": [
+            message("user", "a"),
+            message("assistant", "b"),
+            message("user", "c"),
+            message("assistant", None, tool_calls=[call]),
+            message("tool", "18"),
+        ],
+        "completion": [message("assistant", "d")],
+    }
+    turns = read_prompt_completion(row, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
 
 
 @pytest.mark.parametrize(
