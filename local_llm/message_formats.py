@@ -125,6 +125,7 @@ def _add_message(
     learned: bool,
 ) -> None:
     here = f"{writer.where}, {place}"
+    message = decoded(message, here)
     if not isinstance(message, dict):
         raise wrong_type(here, message, "an object with role and content")
     role = message.get("role")
@@ -173,6 +174,7 @@ def _content(message: Row, where: str) -> str:
 
 def _add_sharegpt_turn(writer: TurnWriter, turn: object, place: str) -> None:
     here = f"{writer.where}, {place}"
+    turn = decoded(turn, here)
     if not isinstance(turn, dict):
         raise wrong_type(here, turn, "an object with from and value")
     speaker = turn.get("from")

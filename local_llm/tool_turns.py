@@ -20,6 +20,7 @@ from .row_values import (
     WrittenTurn,
     decoded,
     list_of,
+    own_members,
     shown,
     wrong_type,
 )
@@ -231,7 +232,7 @@ def read_tools(row: Row, where: str) -> str:
     tools: list[Mapping[str, Any]] = []
     for number, one in enumerate(list_of(row, "tools", where), start=1):
         place = f"{where}, tool {number}"
-        tool = decoded(one, place)
+        tool = own_members(decoded(one, place), place)
         problem = tool_problem(tool)
         if problem or not isinstance(tool, dict):
             raise DatasetError(
@@ -276,7 +277,7 @@ def read_call(value: object, where: str) -> ToolCall:
         where (`str`):
             Its place, for messages.
     """
-    value = decoded(value, where)
+    value = own_members(decoded(value, where), where)
     if not isinstance(value, dict):
         raise wrong_type(where, value, "an object with name and arguments")
     function = value

@@ -56,6 +56,11 @@ SCHEMA = {
         "properties": {"city": {"type": "string"}},
     },
 }
+BOOK = {
+    "name": "book",
+    "parameters": {"properties": {"seats": {"minimum": 1}}},
+}
+BOOKING = {"function": {"name": "book", "arguments": {"seats": 2}}}
 OFFER = render_tools([SCHEMA])
 CALL = render_call(ToolCall("weather", {"city": "Paris"}))
 CALL_ROME = render_call(ToolCall("weather", {"city": "Rome"}))
@@ -311,6 +316,41 @@ ACCEPTED: dict[str, Accepted] = {
         [WITH_TOOLS],
         {"messages": 1},
     ),
+    "two-tools-in-parquet": Accepted(
+        {
+            "a.parquet": [
+                tool_messages({"city": "Paris"}, [SCHEMA]),
+                messages(
+                    message("user", "Book."),
+                    message("assistant", None, tool_calls=[BOOKING]),
+                    tools=[BOOK],
+                ),
+            ],
+        },
+        [
+            WITH_TOOLS,
+            [
+                ("s", render_tools([BOOK])),
+                ("u", "Book."),
+                ("a", render_call(ToolCall("book", {"seats": 2}))),
+            ],
+        ],
+        {"messages": 2},
+    ),
+    "null-as-an-argument-in-json": Accepted(
+        {
+            "a.json": [
+                messages(message("user", "Warm?"), called({"city": None})),
+            ],
+        },
+        [
+            [
+                ("u", "Warm?"),
+                ("a", render_call(ToolCall("weather", {"city": None}))),
+            ],
+        ],
+        {"messages": 1},
+    ),
     "sharegpt-human-gpt": Accepted(
         {"a.json": [sharegpt(said("human", "Hi"), said("gpt", "Hello"))]},
         [ASKED],
@@ -522,8 +562,15 @@ def test_a_dataset_of_an_accepted_shape_gives_its_turns(
     assert data.rows_read == data.rows_kept == sum(case.formats.values())
 
 
-def test_a_saved_dataset_gives_its_turns(tmp_path: Path) -> None:
-    rows = datasets.Dataset.from_list([ROW, GOOD])
-    rows.save_to_disk(tmp_path / "saved")
+@pytest.mark.parametrize(
+    "name", ["lima-several-turns", "two-tools-in-parquet"]
+)
+def test_a_saved_dataset_gives_its_turns(tmp_path: Path, name: str) -> None:
+    case = ACCEPTED[name]
+    rows = next(iter(case.files.values()))
+    datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "saved")
     data = load_chat_data("saved", base=tmp_path, held_out_share=0.0)
-    assert [one.where for one in data.train] == ["saved row 1", "saved row 2"]
+    assert [
+        [(turn.role[0], turn.text) for turn in one.turns] for one in data.train
+    ] == case.turns
+    assert data.train[0].where == "saved row 1"
