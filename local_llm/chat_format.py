@@ -4,8 +4,8 @@
 The one place where text becomes ids, for training, for chat and for counting.
 Control tokens come from the model's chat template alone: text of users, files
 or tools is encoded apart from it and can never produce one. Knows no weights,
-no files and no AgentScope. Raises WeightsError for a tokenizer that cannot keep
-this promise.
+no files and no AgentScope. Raises WeightsError for a tokenizer that cannot
+keep this promise.
 """
 
 import re

@@ -5,6 +5,8 @@ Reads one row of a known format; tools become text through `tool_turns`.
 Raises DatasetError for a row that is wrong, RowDropped for one left out.
 """
 
+import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from .chat_format import Role
@@ -50,7 +52,7 @@ def read_messages(row: Row, where: str) -> list[WrittenTurn]:
             The place of the row, for messages.
     """
     writer = TurnWriter(where)
-    _add_messages(writer, row, "messages", "turn")
+    _add_messages(writer, list_of(row, "messages", where), "turn")
     writer.offer(read_tools(row, where))
     return writer.turns
 
@@ -78,7 +80,8 @@ def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
 def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
     """Reads `prompt` and `completion`: two texts, or two lists of messages.
 
-    Nothing of a prompt is learned, though the assistant may speak in it.
+    Nothing of a prompt is learned, though the assistant may speak in it. The
+    lists may be JSON text, as tables hold them.
 
     Args:
         row (`dict`):
@@ -87,33 +90,60 @@ def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
             The place of the row, for messages.
     """
     writer = TurnWriter(where)
-    prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, list) and isinstance(completion, list):
-        _add_messages(writer, row, "prompt", "prompt turn", learned=False)
-        _add_messages(writer, row, "completion", "completion turn")
-        writer.offer(read_tools(row, where))
-        return writer.turns
-    for column, other in (("prompt", completion), ("completion", prompt)):
-        if isinstance(row[column], list) and other is not None:
+    prompt = _as_messages(row["prompt"])
+    completion = _as_messages(row["completion"])
+    if prompt is not None and completion is not None:
+        _add_messages(writer, prompt, "prompt turn", learned=False)
+        _add_messages(writer, completion, "completion turn")
+    else:
+        _add_prompt_and_completion(writer, row["prompt"], row["completion"])
+    writer.offer(read_tools(row, where))
+    return writer.turns
+
+
+def _as_messages(value: object) -> list[object] | None:
+    """A list, or the list of messages in a text; None for other texts, which
+    may begin like JSON."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    speaks = [isinstance(one, dict) and "role" in one for one in found]
+    return found if speaks and all(speaks) else None
+
+
+def _add_prompt_and_completion(
+    writer: TurnWriter,
+    prompt: object,
+    completion: object,
+) -> None:
+    columns = {
+        "prompt": (prompt, completion),
+        "completion": (completion, prompt),
+    }
+    for column, (value, other) in columns.items():
+        if isinstance(value, list) and other is not None:
             raise DatasetError(
-                f"{where}, {column} is a list and the other is "
+                f"{writer.where}, {column} is a list and the other is "
                 f"{describe(other)}, want both as texts or both as lists",
                 fix="write prompt and completion in the same form",
             )
-    writer.say("user", text_of(prompt, f"{where}, prompt"), "prompt")
-    completed = text_of(completion, f"{where}, completion")
+    asked = text_of(prompt, f"{writer.where}, prompt")
+    writer.say("user", asked, "prompt")
+    completed = text_of(completion, f"{writer.where}, completion")
     writer.say("assistant", completed, "completion")
-    return writer.turns
 
 
 def _add_messages(
     writer: TurnWriter,
-    row: Row,
-    column: str,
+    messages: Sequence[object],
     place: str,
     learned: bool = True,
 ) -> None:
-    messages = list_of(row, column, writer.where)
     for number, message in enumerate(messages, start=1):
         _add_message(writer, message, f"{place} {number}", learned)
 

@@ -19,6 +19,7 @@ from .row_values import (
     RowDropped,
     WrittenTurn,
     decoded,
+    describe,
     list_of,
     own_members,
     shown,
@@ -217,7 +218,8 @@ class TurnWriter:
 
 
 def read_tools(row: Row, where: str) -> str:
-    """Reads the column `tools`: a list of schemas, or JSON text of one.
+    """Reads the column `tools`, or `functions` as OpenAI once called it: a
+    list of schemas, or JSON text of one.
 
     Args:
         row (`dict`):
@@ -229,8 +231,10 @@ def read_tools(row: Row, where: str) -> str:
         `str`:
             The block of the system text; empty without tools.
     """
+    _refuse_call_beside_turns(row, where)
     tools: list[Mapping[str, Any]] = []
-    for number, one in enumerate(list_of(row, "tools", where), start=1):
+    listed = list_of(row, "tools", where) or list_of(row, "functions", where)
+    for number, one in enumerate(listed, start=1):
         place = f"{where}, tool {number}"
         tool = own_members(decoded(one, place), place)
         problem = tool_problem(tool)
@@ -242,6 +246,17 @@ def read_tools(row: Row, where: str) -> str:
             )
         tools.append(tool)
     return render_tools(tools)
+
+
+def _refuse_call_beside_turns(row: Row, where: str) -> None:
+    call = row.get("function_call")
+    if call not in (None, "", "auto", "none"):
+        raise DatasetError(
+            f"{where}, function_call is {describe(call)} beside the turns, "
+            "where nothing reads it",
+            fix="put the call into the turn of the assistant that makes it, "
+            "or take the column out",
+        )
 
 
 def read_calls(

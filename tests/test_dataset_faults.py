@@ -169,6 +169,10 @@ FAULTY: dict[str, Faulty] = {
         rows(messages(HI, HELLO, tools="search")),
         f"{ROW_2}, tools is text, want a list",
     ),
+    "a-call-beside-the-turns": Faulty(
+        rows(messages(HI, HELLO, function_call={"name": "f"})),
+        f"{ROW_2}, function_call is an object beside the turns",
+    ),
     "a-tool-without-a-name": Faulty(
         rows(messages(HI, HELLO, tools=[{"description": "a"}])),
         f"{ROW_2}, tool 1: a tool has no name",
@@ -318,6 +322,11 @@ DROPPED: dict[str, tuple[object, str, str]] = {
     "neither-text-nor-calls": (
         messages(HI, {"role": "assistant", "tool_calls": []}),
         ", turn 2",
+        "turn without text",
+    ),
+    "a-null-answer-beside-a-text": (
+        alpaca("a", None, text="### a"),
+        ", output",
         "turn without text",
     ),
     "a-blank-text": ({"text": "\t\n"}, ", text", "empty turn"),

@@ -45,6 +45,7 @@ class Accepted:
     adjusted: dict[str, int] = field(default_factory=dict)
 
 
+HELLO = message("assistant", "Hello")
 ASKED: Written = [("u", "Hi"), ("a", "Hello")]
 GOOD_TURNS: Written = [("u", "good question"), ("a", "good answer")]
 ROW = lima("Hi", "Hello")
@@ -122,11 +123,7 @@ ACCEPTED: dict[str, Accepted] = {
     "lima-parquet": Accepted({"a.parquet": [ROW]}, [ASKED], {"lima": 1}),
     "lima-csv": Accepted({"a.csv": [ROW]}, [ASKED], {"lima": 1}),
     "messages-jsonl": Accepted(
-        {
-            "a.jsonl": [
-                messages(message("user", "Hi"), message("assistant", "Hello"))
-            ]
-        },
+        {"a.jsonl": [messages(message("user", "Hi"), HELLO)]},
         [ASKED],
         {"messages": 1},
     ),
@@ -136,7 +133,7 @@ ACCEPTED: dict[str, Accepted] = {
                 messages(
                     message("system", "Be brief."),
                     message("user", "Hi"),
-                    message("assistant", "Hello"),
+                    HELLO,
                 ),
             ],
         },
@@ -158,11 +155,7 @@ ACCEPTED: dict[str, Accepted] = {
         adjusted={"turns of one role merged": 1},
     ),
     "messages-csv-as-json-text": Accepted(
-        {
-            "a.csv": [
-                messages(message("user", "Hi"), message("assistant", "Hello"))
-            ]
-        },
+        {"a.csv": [messages(message("user", "Hi"), HELLO)]},
         [ASKED],
         {"messages": 1},
     ),
@@ -201,7 +194,7 @@ ACCEPTED: dict[str, Accepted] = {
                 messages(
                     message("system", "Be brief."),
                     message("user", "Hi"),
-                    message("assistant", "Hello"),
+                    HELLO,
                     tools=[SCHEMA],
                 ),
             ],
@@ -411,6 +404,11 @@ ACCEPTED: dict[str, Accepted] = {
         [ASKED],
         {"alpaca": 1},
     ),
+    "alpaca-tools": Accepted(
+        {"a.json": [alpaca("Hi", "Hello", tools=[SCHEMA])]},
+        [[("s", OFFER), *ASKED]],
+        {"alpaca": 1},
+    ),
     "alpaca-input": Accepted(
         {"a.json": [alpaca("Add.", "5", input="2 and 3")]},
         [[("u", "Add.\n2 and 3"), ("a", "5")]],
@@ -445,11 +443,16 @@ ACCEPTED: dict[str, Accepted] = {
             "a.json": [
                 pair(
                     [message("system", "Be brief."), message("user", "Hi")],
-                    [message("assistant", "Hello")],
+                    [HELLO],
                 ),
             ],
         },
         [[("s", "Be brief."), *ASKED]],
+        {"prompt_completion": 1},
+    ),
+    "prompt-completion-csv-of-messages": Accepted(
+        {"a.csv": [pair([message("user", "Hi")], [HELLO])]},
+        [ASKED],
         {"prompt_completion": 1},
     ),
     "prompt-completion-tsv": Accepted(

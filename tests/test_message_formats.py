@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """Messages, ShareGPT and prompt/completion become turns, tools included."""
 
+import json
 from typing import Any
 
 import pytest
@@ -217,6 +218,57 @@ def test_prompt_and_completion_may_be_messages() -> None:
     assert [one.place for one in turns] == [
         *("prompt turn 1", "prompt turn 2", "completion turn 1"),
     ]
+
+
+def test_prompt_and_completion_may_be_messages_as_json_text() -> None:
+    prompt, completion = [message("user", "a")], [message("assistant", "b")]
+    row = {"prompt": json.dumps(prompt), "completion": json.dumps(completion)}
+    turns = read_prompt_completion(row, WHERE)
+    assert turns == read_prompt_completion(
+        {"prompt": prompt, "completion": completion},
+        WHERE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion"),
+    [
+        ('[{"role": "user", "content": "a"}]', "b"),
+        ('[{"role": "user", "content": "a"}]', "[]"),
+        ('[{"role": "user", "content": "a"}]', "[1, 2]"),
+        ('[{"role": "user", "content": "a"}]', '[{"rule": "b"}]'),
+        ("[1, 2]", "[3"),
+        ('{"role": "user"}', '{"role": "assistant"}'),
+    ],
+)
+def test_other_prompts_and_completions_that_look_like_json_are_texts(
+    prompt: str,
+    completion: str,
+) -> None:
+    row = {"prompt": prompt, "completion": completion}
+    turns = plain(read_prompt_completion(row, WHERE))
+    assert turns == [("user", prompt), ("assistant", completion)]
+
+
+def test_the_tools_of_a_prompt_that_is_text_are_offered() -> None:
+    row = {"prompt": "a", "completion": "b", "tools": [SCHEMA]}
+    turns = plain(read_prompt_completion(row, WHERE))
+    assert [role for role, _ in turns] == ["system", "user", "assistant"]
+
+
+def test_a_turn_may_be_json_text_of_one() -> None:
+    messages = [message("user", "a"), message("assistant", "b")]
+    texts = {"messages": [json.dumps(one) for one in messages]}
+    assert read_messages(texts, WHERE) == read_messages(
+        {"messages": messages},
+        WHERE,
+    )
+    turns = [said("human", "a"), said("gpt", "b")]
+    texts = {"conversations": [json.dumps(one) for one in turns]}
+    assert read_sharegpt(texts, WHERE) == read_sharegpt(
+        {"conversations": turns},
+        WHERE,
+    )
 
 
 def test_of_a_conversation_as_prompt_nothing_is_learned() -> None:

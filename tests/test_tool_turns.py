@@ -9,7 +9,7 @@ import pytest
 
 from local_llm.chat_format import Role
 from local_llm.errors import DatasetError
-from local_llm.row_values import RowDropped
+from local_llm.row_values import RowDropped, TableObject
 from local_llm.tool_calls import ToolCall, render_call, render_result
 from local_llm.tool_turns import (
     CALL_WITHOUT_RESULT,
@@ -217,6 +217,50 @@ def test_no_tools_change_nothing(nothing: object) -> None:
 )
 def test_tools_are_read_from_lists_and_from_json_text(tools: object) -> None:
     assert '\n{"name": "f"}\n' in read_tools({"tools": tools}, WHERE)
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_functions_are_the_old_name_of_tools(nothing: object) -> None:
+    row = {"tools": nothing, "functions": [{"name": "f"}]}
+    assert '\n{"name": "f"}\n' in read_tools(row, WHERE)
+    both = {"tools": [{"name": "g"}], "functions": [{"name": "f"}]}
+    assert read_tools(both, WHERE) == read_tools(
+        {"tools": [{"name": "g"}]},
+        WHERE,
+    )
+
+
+@pytest.mark.parametrize("option", [None, "", "auto", "none"])
+def test_an_option_of_a_request_says_nothing_of_the_row(
+    option: object,
+) -> None:
+    assert read_tools({"function_call": option}, WHERE) == ""
+
+
+def test_a_call_beside_the_turns_is_an_error() -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_tools({"function_call": ROWS_CALL}, WHERE)
+    assert caught.value.message == (
+        f"{WHERE}, function_call is an object beside the turns, where "
+        "nothing reads it"
+    )
+
+
+def test_what_a_table_fills_is_no_part_of_tools_and_calls() -> None:
+    arguments = TableObject(x=1, y=None)
+    call = TableObject(name="f", arguments=arguments, args=None)
+    assert read_call(call, WHERE) == CALL
+    tool = TableObject(name="f", parameters=TableObject(x=None))
+    plain = {"name": "f", "parameters": {}}
+    assert read_tools({"tools": [tool]}, WHERE) == read_tools(
+        {"tools": [plain]},
+        WHERE,
+    )
+
+
+def test_null_as_an_argument_stays_in_json() -> None:
+    call = {"name": "f", "arguments": {"x": None}}
+    assert read_call(call, WHERE) == ToolCall("f", {"x": None})
 
 
 @pytest.mark.parametrize(
