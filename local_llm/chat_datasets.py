@@ -312,10 +312,15 @@ def _fingerprint(*parts: Sequence[Conversation]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         for conversation in part:
-            turns = [[turn.role, turn.text] for turn in conversation.turns]
+            turns = [_written(turn) for turn in conversation.turns]
             digest.update(json.dumps(turns).encode("ascii") + b"\n")
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def _written(turn: Turn) -> list[str]:
+    unlearned = [] if turn.learned else ["not learned"]
+    return [turn.role, turn.text, *unlearned]
 
 
 def _check_split_settings(share: float, rows: int | None) -> None:

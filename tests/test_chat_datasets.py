@@ -339,6 +339,18 @@ def test_the_fingerprint_follows_text_roles_order_and_split(
     assert all(len(data.fingerprint) == 64 for data in variants)
 
 
+def test_the_fingerprint_follows_what_is_learned(tmp_path: Path) -> None:
+    def weighed(weight: int) -> dict[str, Any]:
+        asked = {"role": "user", "content": "a"}
+        said = {"role": "assistant", "content": "b"}
+        turns = [asked, {**said, "weight": weight}, asked, said]
+        return {"messages": turns}
+
+    plain = load(tmp_path, [lima("a", "b", "a", "b")])
+    assert load(tmp_path, [weighed(1)]).fingerprint == plain.fingerprint
+    assert load(tmp_path, [weighed(0)]).fingerprint != plain.fingerprint
+
+
 def test_the_fingerprint_does_not_follow_file_name_or_format(
     tmp_path: Path,
 ) -> None:

@@ -51,8 +51,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.tool_calls",
     ),
     ("local_llm.row_values",),
-    ("local_llm.text_formats", "local_llm.tool_turns"),
-    ("local_llm.message_formats",),
+    ("local_llm.tool_turns",),
+    ("local_llm.message_formats", "local_llm.text_formats"),
     ("local_llm.conversation_formats", "local_llm.dataset_tables"),
     # 3: data, weights, reports
     (

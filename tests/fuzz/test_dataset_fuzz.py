@@ -43,6 +43,7 @@ FUZZ: dict[str, Any] = {
 }
 
 CALL = {"name": "weather", "arguments": '{"city": "Paris"}'}
+TEXT_CALL = {"name": "weather", "arguments": {"city": "Paris"}}
 SEEDS: list[dict[str, Any]] = [
     lima("a", "b", "c", "d"),
     messages(
@@ -65,9 +66,19 @@ SEEDS: list[dict[str, Any]] = [
         said("gpt", "b"),
         tools='[{"name": "weather"}]',
     ),
+    sharegpt(
+        said("human", "a"),
+        said("gpt", f"<tool_call>{json.dumps(TEXT_CALL)}</tool_call>"),
+        said("tool", "<tool_response>18</tool_response>"),
+        {**said("gpt", "b"), "weight": 1},
+    ),
     alpaca("a", "b", input="c", history=[["d", "e"]], system="s"),
     pair("a", "b"),
     pair([message("user", "a")], [message("assistant", "b")]),
+    pair(
+        json.dumps([message("user", "a"), message("assistant", "b")] * 2),
+        json.dumps([message("user", "c"), message("assistant", "d")]),
+    ),
     {"text": "Once upon a time."},
 ]
 KINDS = ("json", "jsonl", "csv", "tsv", "parquet", "jsonl.gz", "csv.gz")
@@ -105,6 +116,7 @@ KEYS = [
     *("tools", "tool_calls", "function_call", "tool_call_id", "function", ""),
     *("name", "arguments", "weight", "prompt", "completion", "instruction"),
     *("output", "input", "history", "system", "id", "\ud800", "extra"),
+    *("functions", "parameters"),
 ]
 Spot = tuple[Any, Any]
 Change = Callable[[Any, Any, Any], None]
