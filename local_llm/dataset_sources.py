@@ -101,8 +101,7 @@ def _open(
     if _HUB_ID.fullmatch(source.path):
         return _open_hub(source, hub, chosen)
     raise DatasetError(
-        f"{source.path!r} is neither an existing path nor the id of a "
-        "dataset",
+        f"{source.path!r} is neither an existing path nor the id of a dataset",
         fix="give a file, a folder, or owner/name as on the hub",
     )
 

@@ -269,7 +269,7 @@ class TrainingRun:
             raise ConfigError(
                 "fine_tune_config",
                 problems,
-                fix="set held_out_rows, or give more data",
+                fix="raise held_out_share, or give more data",
             )
         return arguments
 
