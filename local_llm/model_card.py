@@ -173,7 +173,7 @@ def terms(report: RunReport) -> str:
     """The licences of base and data, and what they ask of the adapter."""
     lines = [
         _term("base model", report.licences.get("base", UNKNOWN)),
-        _term("data", report.licences.get("data", UNKNOWN)),
+        *(_term(what, name) for what, name in _data_licences(report)),
     ]
     what = "Such a model" if report.is_whole_model else "An adapter"
     closing = (
@@ -184,6 +184,18 @@ def terms(report: RunReport) -> str:
     if report.is_whole_model:
         text = text.replace("the adapter", "the model")
     return text
+
+
+def _data_licences(report: RunReport) -> list[tuple[str, str]]:
+    """The data, each source by its name where there are several, and its
+    licence."""
+    sources = report.data.get("sources", ())
+    if len(sources) < 2:
+        return [("data", report.licences.get("data", UNKNOWN))]
+    return [
+        (f"data {code(public_name(one['name']))}", one["licence"])
+        for one in sources
+    ]
 
 
 def public_name(source: str) -> str:
@@ -226,11 +238,12 @@ def _metadata(report: RunReport) -> str:
 
     name = report.base["name"]
     is_on_hub = not is_local(name) and not name.startswith(EMBEDDED_PREFIX)
-    data_id = report.data.get("hub_id")
+    sources = report.data.get("sources", ())
+    data_ids = dict.fromkeys(one["hub_id"] for one in sources)
     identifier = _identifier(report)
     card = ModelCardData(
         base_model=name if is_on_hub else None,
-        datasets=[data_id] if data_id else None,
+        datasets=[one for one in data_ids if one] or None,
         library_name="transformers" if report.is_whole_model else "peft",
         license=identifier,
         license_name=(
@@ -249,9 +262,9 @@ def _identifier(report: RunReport) -> str | None:
     it to the base model's.
     """
     base = licence_of(report.licences.get("base", UNKNOWN))
-    data = licence_of(report.licences.get("data", UNKNOWN))
     if base is None:
         return None
-    if data is not None and data.binds_adapters and data != base:
+    data = [licence_of(name) for _, name in _data_licences(report)]
+    if any(one and one.binds_adapters and one != base for one in data):
         return "other"
     return base.identifier

@@ -84,7 +84,8 @@ class RunReport:
             Name, fingerprint and device of the base model, and how it ends
             a turn.
         data (`Mapping[str, Any]`):
-            Source, fingerprint, counts and drops of the data.
+            Sources with their licences, fingerprint, counts and drops of
+            the data.
         settings (`Mapping[str, Any]`):
             The fine-tuning settings, as given.
         losses (`Sequence[Sequence[float]]`):
@@ -113,8 +114,9 @@ class RunReport:
         notes (`Sequence[str]`):
             What was chosen for the machine, a line each.
         licences (`Mapping[str, str]`):
-            Of `base` and `data`, "unknown" where nothing was found; what
-            says so is under `base_found_in` and `data_found_in`.
+            Of `base` and `data`, "unknown" where nothing was found, those
+            of several sources with semicolons between; what says so is under
+            `base_found_in` and `data_found_in`.
         changes (`Sequence[str]`):
             What was changed where the run was resumed, a line each.
         is_whole_model (`bool`):

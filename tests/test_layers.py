@@ -75,7 +75,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.turn_repair",
     ),
     (
+        "local_llm.dataset_account",
         "local_llm.dataset_hub",
+        "local_llm.dataset_paths",
         "local_llm.doctor",
         "local_llm.embedded_model",
         "local_llm.gguf_tensors",

@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """Training changes one adapter, learns, and leaves the model as it was."""
 
+import dataclasses
 import math
 import random
 import threading
@@ -476,6 +477,22 @@ def test_rows_without_an_answer_alone_are_a_dataset_error(
             settings=settings_of(max_seq_length=50),
         )
     assert caught.value.message == "no row has an answer within 50 tokens"
+
+
+def test_strict_data_refuses_a_row_whose_answer_is_too_far_in(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(max_seq_length=50)
+    with pytest.raises(DatasetError, match="row 2: no answer within 50 tok"):
+        trained(
+            base,
+            add_adapter(base, None),
+            [conversation("u", "a")],
+            tmp_path,
+            held_out=[conversation("u" * 300, "a", where="row 2")],
+            settings=dataclasses.replace(settings, strict_data=True),
+        )
 
 
 def test_no_row_is_longer_than_the_context_of_the_model(
