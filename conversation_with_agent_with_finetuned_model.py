@@ -2,7 +2,7 @@
 """Load a model in 4-bit, ask it, fine-tune it, ask it again, talk with it.
 
 Exit codes: 0, 2 for input that must be corrected, 3 for an environment that
-lacks something, 130 and 143 after a signal, 1 for a bug.
+lacks something, 129, 130 and 143 after a signal, 1 for a bug.
 """
 
 import argparse
@@ -49,8 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except LocalLLMError as error:
         screen = _screen_of_failure()
+        interrupted = isinstance(error, TrainingInterrupted)
+        if interrupted:
+            error.fix = None  # the whole command follows
         (screen.traceback if arguments.debug else screen.error)(error)
-        if isinstance(error, TrainingInterrupted):
+        if interrupted:
             screen.say(f"resume: {resume_command(argv)}")
         return error.exit_code
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from .errors import CheckpointError
 
 MANIFEST_NAME = "manifest.json"
 _BLOCK_BYTES = 1 << 20
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+"""What others may do, less what the user's umask forbids."""
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -314,11 +317,11 @@ def child(folder: Path, name: str) -> Path:
 @contextlib.contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
     """A folder that is gone at the end, unless it was placed elsewhere."""
-    prefix = _partial_prefix(target)
-    partial = None
+    name = _partial_prefix(target) + secrets.token_hex(8)
+    partial = target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        partial.mkdir(_FOLDER_MODE)
         yield partial
     except OSError as error:
         raise CheckpointError(
@@ -326,8 +329,7 @@ def _folder_beside(target: Path) -> Iterator[Path]:
             fix="free some disk space or choose another folder",
         ) from error
     finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _partial_prefix(target: Path) -> str:
@@ -335,9 +337,11 @@ def _partial_prefix(target: Path) -> str:
 
 
 def _place(partial: Path, target: Path) -> None:
-    """Let others read it too: safetensors writes for the owner alone."""
-    for path in (partial, *partial.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    """Let others read it too, where the user lets them read what he writes:
+    safetensors writes for the owner alone."""
+    allowed = partial.stat().st_mode
+    for path in partial.rglob("*"):
+        path.chmod(allowed & (_FOLDER_MODE if path.is_dir() else _FILE_MODE))
     os.rename(partial, target)
     _flush(target.parent)
 

@@ -129,7 +129,6 @@ def commit(
     write: Callable[[Path], None],
     *,
     keep: int = MIN_KEPT,
-    also_keep: int | None = None,
 ) -> Path:
     """Write a checkpoint; it counts only once it is on the disk, whole.
 
@@ -146,8 +145,6 @@ def commit(
             Writes everything into the folder it is given.
         keep (`int`, optional):
             How many of the newest to keep; never below two.
-        also_keep (`int | None`, optional):
-            The best step, which is kept besides.
 
     Returns:
         `Path`: The committed folder.
@@ -166,10 +163,10 @@ def commit(
         _write(target, write)
     except _WRITE_FAILURES as error:
         log.warning("checkpoint not written step=%d: %s", step, error)
-        prune(folder, MIN_KEPT, also_keep)
+        prune(folder, MIN_KEPT)
         _write_again(target, write)
     log.info("checkpoint committed step=%d folder=%s", step, target)
-    prune(folder, keep, also_keep)
+    prune(folder, keep)
     return target
 
 
@@ -204,25 +201,22 @@ def step_of(checkpoint: Path) -> int:
     return int(match[1])
 
 
-def prune(folder: Path, keep: int, also_keep: int | None = None) -> None:
-    """Delete old checkpoints, all but the newest and the best.
+def prune(folder: Path, keep: int) -> None:
+    """Delete old checkpoints, all but the newest.
 
     Args:
         folder (`Path`):
             The unfinished run's.
         keep (`int`):
             How many of the newest to keep; never below two.
-        also_keep (`int | None`, optional):
-            The best step, which is kept besides.
     """
     for path in folder.glob(".checkpoint-*.deleted"):
         shutil.rmtree(path, ignore_errors=True)
     committed = [
         one for one in _numbered(folder) if atomic_files.is_whole(one[1])
     ]
-    for step, path in committed[: -max(keep, MIN_KEPT)]:
-        if step != also_keep:
-            _delete(path)
+    for _, path in committed[: -max(keep, MIN_KEPT)]:
+        _delete(path)
 
 
 def discard(folder: Path) -> None:

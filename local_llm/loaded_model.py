@@ -76,6 +76,18 @@ class LoadedModel:
         size = self.base.context_size
         return min(size, self.settings.context_size or size)
 
+    def base_settings(self) -> ModelSettings:
+        """The settings of the weights themselves: of those below an adapter,
+        where that is what the settings name.
+
+        Raises:
+            `WeightsError`: The adapter does not say what it was trained on.
+        """
+        folder = self._adapter_folder(self.settings)
+        if folder is None:
+            return self.settings
+        return self._settings_below(folder, self.settings)
+
     def listen(self, listener: Listener) -> None:
         """Tell somebody else how far things are from now on."""
         self.surroundings = dataclasses.replace(

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from peft import LoraConfig
+
 from . import (
     adapters,
     atomic_files,
@@ -21,11 +23,19 @@ from . import (
     run_folders,
     runs,
 )
+from .adapter_files import read_lora_config
 from .base_model import BaseModel
 from .chat_datasets import ChatData, load_chat_data
 from .errors import ConfigError
-from .fine_tuning import FineTuning, choose_weights, open_for_all
+from .fine_tuning import (
+    FineTuning,
+    check_same_config,
+    choose_weights,
+    nothing_to_continue,
+    open_for_all,
+)
 from .loaded_model import LoadedModel, remove
+from .model_shapes import ModelToTrain
 from .reports import Reply, RunReport
 from .resume_rules import RunRecord
 from .run_folders import ExistingRun, OpenRun
@@ -34,8 +44,8 @@ from .settings_changes import for_training
 from .settings_data import DataPath
 from .surroundings import load_request
 from .trackers import check_installed
-from .training_arguments import chosen_training
-from .workloads import disk_needed
+from .training_arguments import check_device, chosen_training
+from .workloads import disk_needed, model_to_train
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +94,8 @@ class LocalModel(LoadedModel):
         """Read and check the conversations, without any weights.
 
         Raises:
-            `ConfigError`: No data is named, or a tracker is not installed.
+            `ConfigError`: No data is named, a tracker is not installed, or
+                the device cannot do what is asked.
             `DatasetError`: They cannot be trained on.
             `ModelAccessError`: The hub refuses.
         """
@@ -94,6 +105,7 @@ class LocalModel(LoadedModel):
             raise ConfigError(self.settings.config_name, [problem])
         chosen = for_training(self.settings, fine_tune_config)
         check_installed(chosen.training_args.get("report_to"))
+        check_device(chosen, self.settings.device)
         return load_chat_data(
             data_path,
             token=self.surroundings.token,
@@ -116,18 +128,41 @@ class LocalModel(LoadedModel):
         self,
         existing_run: ExistingRun,
         output_dir: str | Path | None = None,
+        fine_tune_config: Mapping[str, Any] | None = None,
     ) -> None:
         """Find out, before anything is loaded, whether a run can begin.
 
         Raises:
+            `ConfigError`: There is no adapter to continue, or of another
+                configuration.
             `CheckpointError`: The folder cannot be written, its disk is too
                 small, or something is in the way.
         """
         if processes.is_main():
             output = self.output_folder(output_dir)
             run_folders.check_output(output, existing_run)
-            needed = self._disk_needed(for_training(self.settings, None))
+            chosen = for_training(self.settings, fine_tune_config)
+            needed = self._disk_needed(chosen)
             atomic_files.check_disk_space(output, needed)
+
+    def model_to_train(self, chosen: FineTuneSettings) -> ModelToTrain:
+        """What a run would load and train; no weights are read.
+
+        Args:
+            chosen (`FineTuneSettings`):
+                How.
+
+        Raises:
+            `ConfigError`: There is no adapter to continue, or of another
+                configuration.
+            `WeightsError`: There is no such model.
+        """
+        return model_to_train(
+            load_request(self.base_settings(), self.surroundings),
+            self._lora_config(chosen),
+            chosen.training_args,
+            self.surroundings.listener.on_status,
+        )
 
     def use_finished_run(
         self,
@@ -203,7 +238,7 @@ class LocalModel(LoadedModel):
         processes.check_launch()
         processes.connect(self.base.device.type)
         processes.from_main(
-            lambda: self.check_output(existing_run, output),
+            lambda: self.check_output(existing_run, output, fine_tune_config),
         )
         job = FineTuning(
             self._run_key(data, chosen),
@@ -229,16 +264,29 @@ class LocalModel(LoadedModel):
     # -- steps of fine-tuning ----------------------------------------------
 
     def _disk_needed(self, chosen: FineTuneSettings) -> int:
-        settings = self.settings
-        adapter = self._adapter_folder(settings)
-        if adapter is not None:
-            settings = self._settings_below(adapter, settings)
-        return disk_needed(
-            load_request(settings, self.surroundings),
-            chosen,
-            chosen_training(chosen),
-            self.surroundings.listener.on_status,
-        )
+        wanted = self.model_to_train(chosen)
+        return disk_needed(wanted, chosen_training(chosen))
+
+    def _lora_config(self, chosen: FineTuneSettings) -> dict[str, Any] | None:
+        """Of the adapter that a run would train; None for all weights."""
+        if chosen.trains_all_weights:
+            return None
+        continued = self._continued(chosen)
+        if continued is not None:
+            check_same_config(continued, chosen)
+            return continued.to_dict()
+        if chosen.lora_config is None:
+            raise nothing_to_continue()
+        return chosen.lora_config
+
+    def _continued(self, chosen: FineTuneSettings) -> LoraConfig | None:
+        """The configuration of the adapter that would be trained further."""
+        if not chosen.continue_lora_finetuning:
+            return None
+        if self._adapter is not None:
+            return adapters.config_of(self.base, self._adapter)
+        folder = self._adapter_folder(self.settings)
+        return None if folder is None else read_lora_config(folder)
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
         base = self._starting_point(chosen)

@@ -27,7 +27,7 @@ from .model_shapes import ModelShape, examine_model
 from .model_sources import LoadRequest
 from .preview import PreviewRow, preview_rows
 from .run_times import TimeEstimate, estimate_time, measure_speed
-from .schedules import Schedule, checkpoints_at_once
+from .schedules import Schedule, checkpoints_at_once, keeps_best
 from .settings import ModelSettings
 from .settings_changes import for_training
 from .surroundings import Surroundings, load_request
@@ -38,7 +38,6 @@ from .workloads import (
     Workload,
     changes_to_fit,
     decide_checkpointing,
-    model_to_train,
     process_part,
 )
 
@@ -154,13 +153,9 @@ def plan_run(
     local = LocalModel(settings, surroundings)
     chosen = for_training(settings, None)
     data = local.read_data()
-    request = load_request(settings, surroundings)
+    wanted = local.model_to_train(chosen)
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
-    wanted = model_to_train(
-        request,
-        chosen,
-        surroundings.listener.on_status,
-    )
     length = min(chosen.max_seq_length, context_size(wanted.config))
     rows, held_out = render_parts(
         chat_format,
@@ -192,8 +187,9 @@ def preview_run(
     Raises:
         As `plan_run`.
     """
-    data = LocalModel(settings, surroundings).read_data()
-    request = load_request(settings, surroundings)
+    local = LocalModel(settings, surroundings)
+    data = local.read_data()
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
     config = load_config(request, surroundings.listener.on_status)
     chosen = for_training(settings, None)
@@ -237,6 +233,7 @@ def _plan(
         shape,
         workload.optimizer,
         checkpoints_at_once(workload.arguments),
+        keeps_best(workload.arguments),
     )
     fits = [
         Fit("memory", memory.needed, free),

@@ -25,8 +25,8 @@ from .base_model import BaseModel
 from .chat_datasets import ChatData, Drop
 from .errors import CheckpointError, LocalLLMError
 from .known_licences import UNKNOWN
+from .library_defaults import DEFAULT_QUANTIZATION
 from .licences import find_licence, hub_id
-from .model_sources import DEFAULT_QUANTIZATION
 from .reports import Demonstration, Reply, RunReport
 from .resume_rules import RunRecord, record_from
 from .settings import FineTuneSettings

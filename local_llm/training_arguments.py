@@ -11,26 +11,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from trl import SFTConfig
 
-from .adapters import DEFAULT_SEED
 from .base_model import BaseModel
+from .devices import choose_device
 from .errors import ConfigError
+from .library_defaults import (
+    DEFAULT_CADENCE,
+    DEFAULT_TRAINING,
+    ROWS_AT_ONCE,
+)
 from .schedules import PADDED_TO
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
 
-DEFAULT_TRAINING: dict[str, Any] = {
-    "learning_rate": 2e-4,  # QLoRA, Dettmers et al. 2023, table 9
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.05,  # below 1: the share of all steps
-    "num_train_epochs": 3,
-    "logging_steps": 1,
-    "seed": DEFAULT_SEED,
-}
-
-_ROWS_AT_ONCE = 4
-_A_TENTH = 0.1
-"""Of all steps, between two checkpoints and between two evaluations."""
+_PLACE = "fine_tune_config.training_args"
 
 
 def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
@@ -39,19 +33,35 @@ def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
     defaults = dict(DEFAULT_TRAINING)
     # A packed row is a whole batch already.
     packed = given.get("packing", False)
-    defaults["per_device_train_batch_size"] = 1 if packed else _ROWS_AT_ONCE
+    defaults["per_device_train_batch_size"] = 1 if packed else ROWS_AT_ONCE
     patient = settings.early_stopping_patience is not None
-    if patient or keeps_best(settings):
+    if patient or given.get("load_best_model_at_end"):
         defaults["eval_strategy"] = "steps"
     return {**defaults, **given}
 
 
-def keeps_best(settings: "FineTuneSettings") -> bool:
-    """Whether the weights with the lowest held-out loss are kept."""
-    given = settings.training_args
-    evaluates = given.get("eval_strategy", "no") != "no"
-    patient = settings.early_stopping_patience is not None
-    return given.get("load_best_model_at_end", evaluates or patient)
+def check_device(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that nothing asks for a GPU in vain.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: It would be loaded on a CPU, or there is no such
+            device.
+    """
+    offloads = settings.training_args.get("activation_offloading")
+    if offloads and choose_device(device) == "cpu":
+        problem = "activation_offloading: wanted false on a CPU, found true"
+        raise ConfigError(
+            _PLACE,
+            [problem],
+            fix="leave it out: it moves activations from a GPU to the memory "
+            "that they are in here",
+        )
 
 
 def evaluation_problems(
@@ -81,6 +91,8 @@ def evaluation_problems(
         return [f"{one}: wanted an eval_strategy, found 'no'" for one in asked]
     if given.get("eval_strategy", "no") != "no":
         asked.append("training_args.eval_strategy")
+    if given.get("eval_on_start"):
+        asked.append("training_args.eval_on_start")
     return [f"{one}: no rows are held out to evaluate on" for one in asked]
 
 
@@ -145,10 +157,8 @@ def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     defaults = {
         "padding_free": one_line,
         "per_device_eval_batch_size": rows_at_once,
-        "save_strategy": "steps",
-        "save_steps": _A_TENTH,
-        "eval_steps": _A_TENTH,
         "optim": "adamw_torch",
+        **DEFAULT_CADENCE,
     }
     if not chosen.get("padding_free", one_line) and not chosen.get("packing"):
         defaults["train_sampling_strategy"] = "group_by_length"
@@ -176,6 +186,8 @@ def _owned(
         "report_to": "none",  # ours write into the folder of the run
         # Ours keeps the best weights, whenever checkpoints are written.
         "load_best_model_at_end": False,
+        # A run measures before its first step, once, whatever is asked.
+        "eval_on_start": False,
         "save_only_model": False,
         "save_total_limit": None,
         # Workers have random states of their own, which no resume restores.
@@ -185,4 +197,4 @@ def _owned(
 
 def refused_arguments(error: Exception) -> ConfigError:
     """What the libraries said against the user's arguments."""
-    return ConfigError("fine_tune_config.training_args", [str(error)])
+    return ConfigError(_PLACE, [str(error)])

@@ -5,6 +5,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,8 +133,43 @@ def test_old_folders_are_kept_aside_under_numbers(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_others_can_read_a_sealed_folder(sealed: Path) -> None:
-    assert sealed.stat().st_mode & 0o777 == 0o755
+@pytest.mark.parametrize(
+    ("umask", "folder_mode", "file_mode"),
+    [
+        ("022", 0o755, 0o644),
+        ("027", 0o750, 0o640),
+        ("077", 0o700, 0o600),
+        ("000", 0o755, 0o644),  # nobody else writes
+    ],
+)
+def test_others_can_read_a_folder_where_the_umask_lets_them(
+    tmp_path: Path,
+    umask: str,
+    folder_mode: int,
+    file_mode: int,
+) -> None:
+    write = f"""
+import os
+from pathlib import Path
+from local_llm.atomic_files import sealed_folder
+os.umask(0o{umask})
+with sealed_folder(Path({str(tmp_path)!r}) / "run") as partial:
+    (partial / "deeper").mkdir()
+    (partial / "deeper" / "weights").write_text("w")
+    (partial / "deeper" / "weights").chmod(0o600)  # as safetensors writes
+"""
+    project = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", write], check=True, cwd=project)
+    run = tmp_path / "run"
+    assert {
+        str(path.relative_to(run)): path.stat().st_mode & 0o777
+        for path in (run, *run.rglob("*"))
+    } == {
+        ".": folder_mode,
+        "deeper": folder_mode,
+        "deeper/weights": file_mode,
+        MANIFEST_NAME: file_mode,
+    }
 
 
 def test_a_folder_is_sealed_only_at_the_end(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.errors",
         "local_llm.known_licences",
+        "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
     ),
@@ -67,6 +68,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
         "local_llm.labelled_loss",
+        "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.reports",

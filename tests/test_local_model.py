@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """A local model as a whole: loaded, fine-tuned, published, used again."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -376,10 +377,43 @@ def test_an_impossible_output_folder_is_found_before_training(
     assert model.base.peft_model is None
 
 
+def test_a_continued_adapter_takes_the_room_of_its_own_rank(with_run):
+    """Of rank 4, where the default is 16."""
+    continued = local_model(
+        with_run,
+        local_model_path="run",
+        output_dir="next",
+        fine_tune_config={**CONTINUED, "training_args": {"max_steps": 1}},
+    )
+    chosen = continued.settings.fine_tune_config
+    new = dataclasses.replace(chosen, continue_lora_finetuning=False)
+    needed, same, more = (
+        continued._disk_needed(one)
+        for one in (
+            chosen,
+            dataclasses.replace(new, lora_config={"r": 4}),
+            dataclasses.replace(new, lora_config={}),
+        )
+    )
+    assert needed == same < more
+
+
 def test_bad_data_is_found_without_loading_weights(project):
     model = local_model(project, data_path="missing.json")
     with pytest.raises(DatasetError, match="missing.json"):
         model.read_data()
+    assert model._base is None
+
+
+def test_what_the_device_cannot_do_is_found_without_loading_weights(project):
+    offloading = fine_tuning(activation_offloading=True)
+    model = local_model(project, fine_tune_config=offloading)
+    with pytest.raises(ConfigError) as caught:
+        model.read_data()
+    assert caught.value.where == "fine_tune_config.training_args"
+    assert caught.value.problems == [
+        "activation_offloading: wanted false on a CPU, found true",
+    ]
     assert model._base is None
 
 

@@ -19,7 +19,7 @@ from local_llm.adapters import add_adapter, load_adapter
 from local_llm.base_model import use_tokenizer
 from local_llm.chat_datasets import ChatData, Drop, SourceRows
 from local_llm.errors import CheckpointError
-from local_llm.model_sources import DEFAULT_QUANTIZATION
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
 from local_llm.reports import Reply
 from local_llm.settings import FineTuneSettings
 from local_llm.surroundings import Surroundings

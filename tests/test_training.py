@@ -2,6 +2,7 @@
 """Training changes one adapter, learns, and leaves the model as it was."""
 
 import dataclasses
+import logging
 import math
 import random
 import threading
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_agents import messages_of
 from tiny_models import CONTEXT, conversation, load_own, reply
 
+from local_llm import checkpoints
 from local_llm.adapters import (
     adapter_parameters,
     add_adapter,
@@ -22,6 +25,7 @@ from local_llm.adapters import (
 )
 from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
+from local_llm.chat_trainer import ChatTrainer
 from local_llm.errors import (
     ConfigError,
     DatasetError,
@@ -519,6 +523,7 @@ def test_no_row_is_longer_than_the_context_of_the_model(
         {"no_such_argument": 1},
         {"max_steps": 2, "save_strategy": "best"},
         {"assistant_only_loss": True, "use_liger_kernel": True},
+        {"activation_offloading": True},  # which a CPU has not
     ],
     ids=str,
 )
@@ -564,3 +569,47 @@ def test_evaluations_without_rows_are_refused_before_the_first_step(
     assert caught.value.problems == [
         f"training_args.{key}: no rows are held out to evaluate on",
     ]
+
+
+def test_a_resumed_run_has_the_cadence_of_its_checkpoint_without_a_warning(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+) -> None:
+    def die(done: Step) -> None:
+        if done.number == 5:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    checkpoints.begin(folder, {})
+    run = (base, add_adapter(base, None), lima_like_rows, folder)
+    shares = settings_of(max_steps=7, save_strategy="steps", save_steps=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        trained(*run, settings=shares, on_step=die)
+    newest = checkpoints.newest_committed(folder)
+    with messages_of("transformers", logging.WARNING) as warned:
+        result = trained(*run, settings=shares, resume_from=newest)
+    assert result.resumed_at == [3]
+    assert [one for one in warned if "do not match" in one] == []
+    last = checkpoints.newest_committed(folder)
+    assert last is not None and checkpoints.step_of(last) == 7
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), AttributeError("odd")])
+def test_whatever_the_libraries_raise_on_the_way_ends_a_run_in_words(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ChatTrainer, "training_step", fail)
+    adapter, before = add_adapter(base, None), reply(base, QUESTION)
+    with pytest.raises(TrainingError) as caught:
+        trained(base, adapter, lima_like_rows, tmp_path)
+    kind = type(error).__name__
+    assert caught.value.message == f"training stopped: {kind}: {error}"
+    assert_usable(base, before)

@@ -9,12 +9,12 @@ from tiny_models import load_own
 
 from local_llm.base_model import BaseModel
 from local_llm.errors import ConfigError
+from local_llm.schedules import keeps_best
 from local_llm.settings import FineTuneSettings
 from local_llm.training_arguments import (
     build_arguments,
     chosen_training,
     evaluation_problems,
-    keeps_best,
 )
 
 
@@ -55,7 +55,7 @@ def test_the_best_weights_are_kept_where_evaluations_are_made(
     given: FineTuneSettings,
     kept: bool,
 ) -> None:
-    assert keeps_best(given) is kept
+    assert keeps_best(chosen_training(given)) is kept
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,13 @@ def test_who_waits_for_a_held_out_loss_gets_evaluations(
                 "training_args.load_best_model_at_end",
                 "training_args.eval_strategy",
             ],
+        ),
+        (settings(eval_on_start=True), "no", True, []),
+        (
+            settings(eval_on_start=True),
+            "no",
+            False,
+            ["training_args.eval_on_start"],
         ),
         (
             settings(2, load_best_model_at_end=False),
