@@ -100,21 +100,15 @@ def train(
         `CheckpointError`: A checkpoint cannot be written or read.
     """
     base = weights.base
-    rows, held_out_rows = render_parts(
+    parts = render_parts(
         base.chat_format,
         train_conversations,
         held_out,
         min(settings.max_seq_length, base.context_size),
         settings.strict_data,
     )
-    run = TrainingRun(
-        weights,
-        rows,
-        held_out_rows,
-        settings,
-        folder,
-        _history_until(resume_from),
-    )
+    history = _history_until(resume_from)
+    run = TrainingRun(weights, *parts, settings, folder, history)
     with (
         base.lock.training(LOCK_TIMEOUT_S),
         restored_for_replies(weights),
