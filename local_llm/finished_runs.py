@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import atomic_files, model_files
+from . import atomic_files, model_files, reports
 from .adapter_files import ADAPTER_FILE, BASE_FILE
 from .errors import CheckpointError, WeightsError
 from .model_sources import LoadRequest
@@ -47,7 +47,7 @@ def read_run_folder(folder: Path) -> RunFolder:
             fix="give the folder that fine-tuning has left, output_dir in "
             "the config",
         )
-    atomic_files.check_manifest(folder)
+    reports.check_run(folder)
     if (folder / ADAPTER_FILE).is_file():
         return RunFolder(folder, "adapter")
     if (folder / "config.json").is_file():

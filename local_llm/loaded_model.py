@@ -130,7 +130,7 @@ class LoadedModel:
         report = None
         if atomic_files.is_sealed(folder):
             report = reports.read_report(folder)
-            atomic_files.check_manifest(folder)
+            reports.check_run(folder)
         self._load_finished(folder, report)
         log.info("adapter loaded folder=%s", folder)
 

@@ -16,9 +16,8 @@ from .known_licences import UNKNOWN, licence_of
 from .markdown_text import code, fenced
 from .model_files import is_local
 from .report_words import outcome
-from .reports import RunReport
+from .reports import CARD_NAME, RunReport
 
-CARD_NAME = "README.md"
 THIS_FOLDER = "path/to/this/folder"
 
 _LOAD_ADAPTER = """\

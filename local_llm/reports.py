@@ -18,6 +18,7 @@ from typing import Any, Literal
 from . import atomic_files
 from .errors import CheckpointError
 
+CARD_NAME = "README.md"
 REPORT_NAME = "report.json"
 
 When = Literal["before", "after"]
@@ -252,5 +253,15 @@ def finished_run(folder: Path, key: str) -> RunReport | None:
         return None
     if report.key != key:
         return None
-    atomic_files.check_manifest(folder)
+    check_run(folder)
     return report
+
+
+def check_run(folder: Path) -> None:
+    """Compare a finished run with its manifest, but for its card, which
+    people may edit.
+
+    Raises:
+        `CheckpointError`: A file was changed or lost.
+    """
+    atomic_files.check_manifest(folder, but=(CARD_NAME,))
