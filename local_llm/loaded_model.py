@@ -242,7 +242,11 @@ class LoadedModel:
         """The settings that load the base model of an adapter."""
         if self._adapter_folder(self._configured) != folder:
             return self._configured
-        return with_model(settings, named_base(folder), None)
+        base = named_base(folder)
+        return dataclasses.replace(
+            with_model(settings, base.name, None),
+            revision=base.revision,
+        )
 
     def _load_finished(
         self,

@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
 base = AutoModelForCausalLM.from_pretrained(
-    {base},
+    {base},{revision}
     dtype="auto",
     device_map="auto",
 )
@@ -68,11 +68,19 @@ _STOP = """
 _OWN_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
 
-model = HuggingFaceWrapper(model={base})
+model = HuggingFaceWrapper({arguments})
 model.load_model(local_model_path={folder})
 print(model.local.reply("What is a lake?").text)
 """
 
+
+_PINNED = """
+    config={{
+        "config_name": "mine",
+        "pretrained_model_name_or_path": {base},
+        "revision": {revision},
+    }},
+"""
 
 _OWN_MODEL_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
@@ -128,7 +136,7 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     """
     end_of_turn = report.base.get("end_of_turn")
     if not report.is_whole_model:
-        return usage(base, end_of_turn, folder)
+        return usage(base, end_of_turn, folder, report.base.get("revision"))
     name = _literal(folder)
     snippet = (_LOAD_MODEL + _ASK).format(folder=name, stop=_stop(end_of_turn))
     parts = [
@@ -140,7 +148,12 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     return "\n\n".join(parts)
 
 
-def usage(base: str, end_of_turn: str | None, folder: str) -> str:
+def usage(
+    base: str,
+    end_of_turn: str | None,
+    folder: str,
+    revision: str | None = None,
+) -> str:
     """How the adapter is used, in this project and without it.
 
     Args:
@@ -150,15 +163,27 @@ def usage(base: str, end_of_turn: str | None, folder: str) -> str:
             The token that ends a reply, if known.
         folder (`str`):
             Where the adapter stands.
+        revision (`str | None`, optional):
+            The base model's on the hub, where it is not the newest.
     """
     names = {"base": _literal(base), "folder": _literal(folder)}
+    arguments, line = f"model={names['base']}", ""
+    if revision:
+        name = _literal(revision)
+        arguments = _PINNED.format(base=names["base"], revision=name)
+        line = f"\n    revision={name},"
+    own = _OWN_SNIPPET.format(arguments=arguments, folder=names["folder"])
     parts = [
         "With this project:",
-        fenced(_OWN_SNIPPET.format(**names).rstrip(), "python"),
+        fenced(own.rstrip(), "python"),
     ]
     if not base.startswith(EMBEDDED_PREFIX) and not base.endswith(".gguf"):
         whole = _LOAD_ADAPTER + _ASK
-        snippet = whole.format(**names, stop=_stop(end_of_turn))
+        snippet = whole.format(
+            **names,
+            revision=line,
+            stop=_stop(end_of_turn),
+        )
         parts += ["With peft alone:", fenced(snippet.rstrip(), "python")]
     command = f"python -m local_llm.export {shlex.quote(folder)} --merge"
     parts += [
