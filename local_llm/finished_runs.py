@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
-"""What lies in the folder that a finished run has left.
+"""What lies in the folder that a finished run, or an export, has left.
 
-Checks it against its manifest and says whether it holds an adapter or a whole
-model, and on which base it was trained. Loads no weights. Raises
+Checks it against its manifest and says whether it holds an adapter, a whole
+model or a GGUF file, and on which base it was trained. Loads no weights. Raises
 CheckpointError and WeightsError.
 """
 
@@ -15,6 +15,7 @@ from .adapter_files import ADAPTER_FILE, BASE_FILE, NamedBase, noted_base
 from .errors import CheckpointError, WeightsError
 from .model_sources import LoadRequest
 
+Holding = Literal["adapter", "model", "gguf"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -25,12 +26,12 @@ class RunFolder:
     Attributes:
         folder (`Path`):
             Where it is.
-        holds (`Literal["adapter", "model"]`):
-            What training has left there.
+        holds (`Literal["adapter", "model", "gguf"]`):
+            What training, or an export, has left there.
     """
 
     folder: Path
-    holds: Literal["adapter", "model"]
+    holds: Holding
 
 
 def read_run_folder(folder: Path) -> RunFolder:
@@ -52,6 +53,8 @@ def read_run_folder(folder: Path) -> RunFolder:
     if (folder / "config.json").is_file():
         model_files.check_folder(folder)
         return RunFolder(folder, "model")
+    if any(folder.glob("*.gguf")):
+        return RunFolder(folder, "gguf")
     raise CheckpointError(
         f"{folder.absolute()} holds neither an adapter nor a model",
         fix="give the folder that fine-tuning has left, output_dir in the "

@@ -137,6 +137,18 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     end_of_turn = report.base.get("end_of_turn")
     if not report.is_whole_model:
         return usage(base, end_of_turn, folder, report.base.get("revision"))
+    return usage_of_whole(end_of_turn, folder)
+
+
+def usage_of_whole(end_of_turn: str | None, folder: str) -> str:
+    """How a model of its own is used, in this project and without it.
+
+    Args:
+        end_of_turn (`str | None`):
+            The token that ends a reply, if known and not in its files.
+        folder (`str`):
+            Where it stands.
+    """
     name = _literal(folder)
     snippet = (_LOAD_MODEL + _ASK).format(folder=name, stop=_stop(end_of_turn))
     parts = [

@@ -194,9 +194,13 @@ def write_report(folder: Path, report: RunReport) -> None:
         report (`RunReport`):
             What to write.
     """
+    atomic_files.write_json(folder / REPORT_NAME, values_of(report))
+
+
+def values_of(report: RunReport) -> dict[str, Any]:
+    """A report as `report.json` has it."""
     shares = {when: report.end_of_turn_share(when) for when in ENDS}
-    values = {**asdict(report), "end_of_turn_share": shares}
-    atomic_files.write_json(folder / REPORT_NAME, values)
+    return {**asdict(report), "end_of_turn_share": shares}
 
 
 def read_report(folder: Path) -> RunReport:
