@@ -54,9 +54,9 @@ def write_merged_card(run: Path, base: str, dtype: str, folder: Path) -> None:
     metadata = {**_metadata_of(run, base), "library_name": "transformers"}
     shown = _shown(metadata, base)
     what = (
-        f"A whole model: an adapter was merged into {code(shown)}, in {dtype}. It "
-        f"ends its replies by itself. What is said of the adapter below, and "
-        f"its terms, are true of this model as well."
+        f"A whole model: an adapter was merged into {code(shown)}, in "
+        f"{dtype}. It ends its replies by itself. What is said of the "
+        f"adapter below, and its terms, are true of this model as well."
     )
     usage = usage_of_whole(None, THIS_FOLDER)
     text = _text(f"{shown}, fine-tuned", what, usage, run)

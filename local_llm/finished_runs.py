@@ -2,8 +2,8 @@
 """What lies in the folder that a finished run, or an export, has left.
 
 Checks it against its manifest and says whether it holds an adapter, a whole
-model or a GGUF file, and on which base it was trained. Loads no weights. Raises
-CheckpointError and WeightsError.
+model or a GGUF file, and on which base it was trained. Loads no weights.
+Raises CheckpointError and WeightsError.
 """
 
 from dataclasses import dataclass

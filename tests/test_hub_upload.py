@@ -24,8 +24,11 @@ def fixture_folder(tmp_path: Path) -> Path:
 
 
 def upload(folder: Path) -> str:
-    files = {path.name: path for path in folder.iterdir()}
-    return upload_files({**files, "made.json": b"{}"}, REPOSITORY, "Upload run")
+    files: dict[str, Path | bytes] = {
+        path.name: path for path in folder.iterdir()
+    }
+    files = {**files, "made.json": b"{}"}
+    return upload_files(files, REPOSITORY, "Upload run")
 
 
 # -- the repository --------------------------------------------------------
