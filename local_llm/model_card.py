@@ -16,9 +16,8 @@ from .known_licences import UNKNOWN, licence_of
 from .markdown_text import code, fenced
 from .model_files import is_local
 from .report_words import outcome
-from .reports import RunReport
+from .reports import CARD_NAME, RunReport
 
-CARD_NAME = "README.md"
 THIS_FOLDER = "path/to/this/folder"
 
 _LOAD_ADAPTER = """\
@@ -28,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
 base = AutoModelForCausalLM.from_pretrained(
-    {base},
+    {base},{revision}
     dtype="auto",
     device_map="auto",
 )
@@ -69,11 +68,19 @@ _STOP = """
 _OWN_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
 
-model = HuggingFaceWrapper(model={base})
+model = HuggingFaceWrapper({arguments})
 model.load_model(local_model_path={folder})
 print(model.local.reply("What is a lake?").text)
 """
 
+
+_PINNED = """
+    config={{
+        "config_name": "mine",
+        "pretrained_model_name_or_path": {base},
+        "revision": {revision},
+    }},
+"""
 
 _OWN_MODEL_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
@@ -129,7 +136,19 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     """
     end_of_turn = report.base.get("end_of_turn")
     if not report.is_whole_model:
-        return usage(base, end_of_turn, folder)
+        return usage(base, end_of_turn, folder, report.base.get("revision"))
+    return usage_of_whole(end_of_turn, folder)
+
+
+def usage_of_whole(end_of_turn: str | None, folder: str) -> str:
+    """How a model of its own is used, in this project and without it.
+
+    Args:
+        end_of_turn (`str | None`):
+            The token that ends a reply, if known and not in its files.
+        folder (`str`):
+            Where it stands.
+    """
     name = _literal(folder)
     snippet = (_LOAD_MODEL + _ASK).format(folder=name, stop=_stop(end_of_turn))
     parts = [
@@ -141,7 +160,12 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     return "\n\n".join(parts)
 
 
-def usage(base: str, end_of_turn: str | None, folder: str) -> str:
+def usage(
+    base: str,
+    end_of_turn: str | None,
+    folder: str,
+    revision: str | None = None,
+) -> str:
     """How the adapter is used, in this project and without it.
 
     Args:
@@ -151,15 +175,27 @@ def usage(base: str, end_of_turn: str | None, folder: str) -> str:
             The token that ends a reply, if known.
         folder (`str`):
             Where the adapter stands.
+        revision (`str | None`, optional):
+            The base model's on the hub, where it is not the newest.
     """
     names = {"base": _literal(base), "folder": _literal(folder)}
+    arguments, line = f"model={names['base']}", ""
+    if revision:
+        name = _literal(revision)
+        arguments = _PINNED.format(base=names["base"], revision=name)
+        line = f"\n    revision={name},"
+    own = _OWN_SNIPPET.format(arguments=arguments, folder=names["folder"])
     parts = [
         "With this project:",
-        fenced(_OWN_SNIPPET.format(**names).rstrip(), "python"),
+        fenced(own.rstrip(), "python"),
     ]
     if not base.startswith(EMBEDDED_PREFIX) and not base.endswith(".gguf"):
         whole = _LOAD_ADAPTER + _ASK
-        snippet = whole.format(**names, stop=_stop(end_of_turn))
+        snippet = whole.format(
+            **names,
+            revision=line,
+            stop=_stop(end_of_turn),
+        )
         parts += ["With peft alone:", fenced(snippet.rstrip(), "python")]
     command = f"python -m local_llm.export {shlex.quote(folder)} --merge"
     parts += [

@@ -14,7 +14,7 @@ from . import atomic_files
 from .known_licences import UNKNOWN
 from .loss_picture import write_picture
 from .markdown_text import code, fenced, table
-from .model_card import terms, usage_of
+from .model_card import public_name, terms, usage_of
 from .report_words import counted, duration, ending, outcome, perplexity
 from .reports import Demonstration, RunReport
 
@@ -42,18 +42,24 @@ def write_pages(folder: Path, report: RunReport, place: Path) -> None:
     atomic_files.write_text(folder / PAGE_NAME, text)
 
 
-def as_markdown(report: RunReport, place: str, picture: str | None) -> str:
+def as_markdown(
+    report: RunReport,
+    place: str | None,
+    picture: str | None,
+) -> str:
     """The page.
 
     Args:
         report (`RunReport`):
             The run.
-        place (`str`):
-            Where it stands, for the commands on the page.
+        place (`str | None`):
+            Where it stands, for the commands on the page; None leaves them
+            out.
         picture (`str | None`):
             The name of the picture beside it.
     """
-    base, source = report.base["name"], report.data["source"]
+    base = public_name(report.base["name"])
+    source = public_name(report.data["source"])
     parts = [
         f"# {code(base)} fine-tuned on {code(source)}",
         outcome(report),
@@ -63,7 +69,7 @@ def as_markdown(report: RunReport, place: str, picture: str | None) -> str:
         *_section("Before and after", _demonstrations(report)),
         *_section("Data", table(("what", "found"), _data(report))),
         *_section("Course of the run", _course(report)),
-        *_section("How to use it", _usage(report, place)),
+        *_section("How to use it", _usage(report, place) if place else ""),
         *_section("Terms", _terms(report)),
         *_section("Settings", _settings(report.settings)),
         *_section("Identity", table(("what", "value"), _identity(report))),

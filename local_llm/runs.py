@@ -237,8 +237,10 @@ def _write_model(weights: TrainedWeights, partial: Path, folder: Path) -> None:
 
 def _describe_base(base: BaseModel) -> dict[str, str]:
     end_of_turn = base.chat_format.end_of_turn_id
+    pinned = {"revision": base.revision} if base.revision else {}
     return {
         "name": base.name,
+        **pinned,
         "fingerprint": base.fingerprint,
         "device": str(base.device),
         "dtype": str(base.model.dtype),

@@ -90,7 +90,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "local_llm.dataset_sources",
-        "local_llm.export_cards",
         "local_llm.gguf_export",
         "local_llm.licences",
         "local_llm.model_card",
@@ -104,11 +103,17 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
+        "local_llm.public_files",
         "local_llm.trained_weights",
         "local_llm.training_result",
     ),
     # what a run will need
-    ("local_llm.model_shapes", "local_llm.preview", "local_llm.schedules"),
+    (
+        "local_llm.export_cards",
+        "local_llm.model_shapes",
+        "local_llm.preview",
+        "local_llm.schedules",
+    ),
     ("local_llm.estimates", "local_llm.run_times"),
     ("local_llm.workloads",),
     # 5: generation and training, which meet in the local model
@@ -117,7 +122,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.chat_trainer",),
     ("local_llm.training_progress",),
     ("local_llm.generation", "local_llm.training"),
-    ("local_llm.surroundings",),
+    ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model",),

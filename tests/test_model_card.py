@@ -202,6 +202,15 @@ def test_the_folder_in_a_snippet_is_that_folder(folder: str) -> None:
     assert ast.literal_eval(found) == folder
 
 
+def test_a_base_of_one_revision_is_loaded_at_it() -> None:
+    text = usage("some/model", None, "runs/mine", "v1")
+    own, with_peft = re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
+    for snippet in (own, with_peft):
+        compile(snippet, "snippet", "exec")
+    assert '"revision": "v1"' in own
+    assert 'revision="v1"' in with_peft
+
+
 def test_the_command_is_quoted_for_a_shell() -> None:
     text = usage("some/model", None, "runs/my run")
     assert (
