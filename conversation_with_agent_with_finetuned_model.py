@@ -112,7 +112,13 @@ def look(
 
     model = make_model(settings, arguments, screen.listener())
     wanted = processes.count() if arguments.dry_run else None
-    look_ahead(model.local, screen.console, arguments.preview, wanted)
+    look_ahead(
+        model.local,
+        screen.console,
+        arguments.preview,
+        wanted,
+        arguments.existing_run,
+    )
 
 
 def examine_machine(arguments: argparse.Namespace, screen: Screen) -> None:

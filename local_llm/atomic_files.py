@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,63 +89,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def check_writable(folder: Path) -> None:
-    """Find out now whether a folder can be created, written and renamed in.
-
-    Raises:
-        `CheckpointError`: It cannot.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = tempfile.mkdtemp(prefix=".probe-", dir=folder.parent)
-        moved = Path(f"{probe}-moved")
-        os.rename(probe, moved)
-        moved.rmdir()
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write in {folder.parent.resolve()}: {error.strerror}",
-            fix="choose an output_dir that you may write to",
-        ) from error
-
-
-def check_disk_space(folder: Path, needed_bytes: int) -> None:
-    """Find out now whether a folder's disk has room for what will come.
-
-    Args:
-        folder (`Path`):
-            Where it will be written; need not be there yet.
-        needed_bytes (`int`):
-            How much will be written.
-
-    Raises:
-        `CheckpointError`: There is less.
-    """
-    free = free_bytes(folder)
-    if free < needed_bytes:
-        raise CheckpointError(
-            f"{folder.absolute()} needs {readable_size(needed_bytes)}, and "
-            f"{readable_size(free)} are free on its disk",
-            fix=f"free {readable_size(needed_bytes - free)} there, or choose "
-            "an output_dir on another disk",
-        )
-
-
-def free_bytes(folder: Path) -> int:
-    """How much fits on the disk of a folder, which need not be there yet."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return shutil.disk_usage(place).free
-
-
-def readable_size(size: int) -> str:
-    """A number of bytes in the unit that a reader would choose."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
 
 
 @contextlib.contextmanager

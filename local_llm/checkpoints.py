@@ -20,7 +20,7 @@ from typing import Any
 import filelock
 from safetensors import SafetensorError
 
-from . import atomic_files
+from . import atomic_files, disk_room
 from .errors import CheckpointError, LocalLLMError
 
 log = logging.getLogger(__name__)
@@ -280,7 +280,7 @@ def _write_again(target: Path, write: Callable[[Path], None]) -> None:
         _write(target, write)
     except _WRITE_FAILURES as error:
         what = error.message if isinstance(error, LocalLLMError) else error
-        free = atomic_files.readable_size(atomic_files.free_bytes(target))
+        free = disk_room.readable_size(disk_room.free_bytes(target))
         raise CheckpointError(
             f"{target.absolute()} could not be written, twice: {what}; "
             f"{free} are free on its disk",

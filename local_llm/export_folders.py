@@ -16,8 +16,9 @@ from typing import Literal
 import filelock
 
 from .adapter_files import noted_base
-from .atomic_files import check_writable, delete_partials, sealed_folder
+from .atomic_files import delete_partials, sealed_folder
 from .base_model import load_config
+from .disk_room import check_writable
 from .errors import CheckpointError, LocalLLMError, WeightsError
 from .export_cards import write_gguf_card, write_merged_card
 from .finished_runs import Precision, RunFolder

@@ -7,14 +7,13 @@ WeightsError and CheckpointError.
 """
 
 import math
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gguf
 from gguf import GGUFWriter, LlamaFileType
 
-from . import atomic_files
+from . import atomic_files, disk_room
 from .errors import CheckpointError, WeightsError
 from .gguf_families import describe, family_of, name_of
 from .gguf_tensors import GgufTensor, Kind, load_tensor, plan_tensors
@@ -111,8 +110,8 @@ def _load_config(folder: Path) -> "PreTrainedConfig":
 def _check_room(target: Path, plan: list[GgufTensor]) -> None:
     """Find a full disk before anything is written."""
     needed = sum(tensor.size for tensor in plan) + _ROOM_FOR_HEAD
-    atomic_files.check_writable(target)
-    free = shutil.disk_usage(target.parent).free
+    disk_room.check_writable(target)
+    free = disk_room.free_bytes(target)
     if free < needed:
         raise CheckpointError(
             f"{target.absolute()} takes {needed / 1e9:.2f} GB, and "

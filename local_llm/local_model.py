@@ -18,6 +18,7 @@ from . import (
     adapters,
     atomic_files,
     checkpoints,
+    disk_room,
     processes,
     reports,
     run_folders,
@@ -44,7 +45,7 @@ from .settings_changes import for_training
 from .settings_data import DataPath
 from .surroundings import load_request
 from .trackers import check_installed
-from .training_arguments import check_device, chosen_training
+from .training_arguments import check_arguments, chosen_training
 from .workloads import disk_needed, model_to_train
 
 log = logging.getLogger(__name__)
@@ -100,8 +101,8 @@ class LocalModel(LoadedModel):
         """Read and check the conversations, without any weights.
 
         Raises:
-            `ConfigError`: No data is named, a tracker is not installed, or
-                the device cannot do what is asked.
+            `ConfigError`: No data is named, a tracker or an optimizer is not
+                installed, or the training arguments are refused.
             `DatasetError`: They cannot be trained on.
             `ModelAccessError`: The hub refuses.
         """
@@ -111,7 +112,7 @@ class LocalModel(LoadedModel):
             raise ConfigError(self.settings.config_name, [problem])
         chosen = for_training(self.settings, fine_tune_config)
         check_installed(chosen.training_args.get("report_to"))
-        check_device(chosen, self.settings.device)
+        check_arguments(chosen, self.settings.device)
         return load_chat_data(
             data_path,
             token=self.surroundings.token,
@@ -149,7 +150,7 @@ class LocalModel(LoadedModel):
             run_folders.check_output(output, existing_run)
             chosen = for_training(self.settings, fine_tune_config)
             needed = self._disk_needed(chosen)
-            atomic_files.check_disk_space(output, needed)
+            disk_room.check_disk_space(output, needed)
 
     def model_to_train(self, chosen: FineTuneSettings) -> ModelToTrain:
         """What a run would load and train; no weights are read.

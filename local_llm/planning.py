@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from .atomic_files import free_bytes
 from .base_model import context_size, load_config, load_tokenizer
 from .chat_format import ChatFormat
+from .disk_room import free_bytes
 from .errors import TrainingError
 from .estimates import (
     USABLE_SHARE,

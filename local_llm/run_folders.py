@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import atomic_files, checkpoints
+from . import atomic_files, checkpoints, disk_room
 from .errors import CheckpointError
 from .resume_rules import RunRecord, compare, record_from
 
@@ -59,8 +59,8 @@ def check_output(
         `CheckpointError`: The folder cannot be written, its disk is full,
             or something is in the way.
     """
-    atomic_files.check_writable(output)
-    atomic_files.check_disk_space(output, needed_bytes)
+    disk_room.check_writable(output)
+    disk_room.check_disk_space(output, needed_bytes)
     if existing == "set_aside":
         return
     unfinished = checkpoints.unfinished_folder(output)

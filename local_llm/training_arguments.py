@@ -5,10 +5,15 @@ Above both stands what follows from the device and from how rows are rendered.
 Trains nothing. Raises ConfigError for what the libraries refuse.
 """
 
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import Trainer
 from trl import SFTConfig
 
 from .base_model import BaseModel
@@ -64,6 +69,44 @@ def check_device(settings: "FineTuneSettings", device: str | None) -> None:
         )
 
 
+def check_arguments(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that the libraries take the arguments
+    and have the optimizer.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: transformers or trl refuse them, or a package that the
+            optimizer needs is not installed.
+    """
+    check_device(settings, device)
+    on_cpu = choose_device(device).startswith("cpu")
+    with _refusals_translated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        arguments = _CheckedAlone(**_merged(settings, on_cpu))
+        try:
+            stand_in = torch.nn.Module()
+            Trainer.get_optimizer_cls_and_kwargs(arguments, stand_in)
+        except ValueError:
+            # These are looked for in the model, which is not there yet.
+            if not arguments.optim_target_modules:
+                raise
+
+
+class _CheckedAlone(SFTConfig):
+    """Arguments that check their values and leave accelerate's state, which
+    others may be training with, as it is."""
+
+    @functools.cached_property
+    def _setup_devices(self) -> torch.device:
+        self._n_gpu = 0
+        return torch.device("cpu")
+
+
 def evaluation_problems(
     settings: "FineTuneSettings",
     eval_strategy: str,
@@ -117,31 +160,44 @@ def build_arguments(
     Raises:
         `ConfigError`: transformers or trl refuse them.
     """
-    chosen = chosen_training(settings)
-    arguments = {
-        **_device_defaults(base),
-        **_layout_defaults(chosen),
-        "gradient_checkpointing": gradient_checkpointing,
-        **chosen,
-        **_owned(base, settings, chosen),
-        "output_dir": str(output),
-    }
-    try:
-        return SFTConfig(**arguments)
-    except (TypeError, ValueError, ImportError) as error:
-        raise refused_arguments(error) from error
-
-
-def _device_defaults(base: BaseModel) -> dict[str, Any]:
     on_cpu = base.device.type == "cpu"
     half = base.model.dtype == torch.float16
+    end_of_turn = base.chat_format.end_of_turn_id
+    with _refusals_translated():
+        return SFTConfig(
+            **{
+                "gradient_checkpointing": gradient_checkpointing,
+                # Of experts some get no token in a step; all else is always
+                # used.
+                "ddp_find_unused_parameters": _has_experts(base),
+                **_merged(settings, on_cpu, half),
+                "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+                "output_dir": str(output),
+            },
+        )
+
+
+def _merged(
+    settings: "FineTuneSettings",
+    on_cpu: bool,
+    half: bool = False,
+) -> dict[str, Any]:
+    """All but what only a loaded model says."""
+    chosen = chosen_training(settings)
+    return {
+        **_device_defaults(on_cpu, half),
+        **_layout_defaults(chosen),
+        **chosen,
+        **_owned(on_cpu, settings, chosen),
+    }
+
+
+def _device_defaults(on_cpu: bool, half: bool) -> dict[str, Any]:
     return {
         "bf16": not on_cpu and not half,
         "fp16": not on_cpu and half,
         # Few shapes: the CPU's kernels keep buffers for each they have seen.
         "pad_to_multiple_of": PADDED_TO if on_cpu else None,
-        # Of experts some get no token in a step; all else is always used.
-        "ddp_find_unused_parameters": _has_experts(base),
     }
 
 
@@ -166,15 +222,13 @@ def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _owned(
-    base: BaseModel,
+    on_cpu: bool,
     settings: "FineTuneSettings",
     chosen: dict[str, Any],
 ) -> dict[str, Any]:
     """What a user cannot choose otherwise."""
-    end_of_turn = base.chat_format.end_of_turn_id
     return {
-        "use_cpu": base.device.type == "cpu",
-        "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+        "use_cpu": on_cpu,
         # Rows are cut when they are rendered; packing wants its own limit.
         "max_length": (
             settings.max_seq_length if chosen.get("packing") else None
@@ -193,6 +247,14 @@ def _owned(
         # Workers have random states of their own, which no resume restores.
         "dataloader_num_workers": 0,
     }
+
+
+@contextlib.contextmanager
+def _refusals_translated() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, ImportError) as error:
+        raise refused_arguments(error) from error
 
 
 def refused_arguments(error: Exception) -> ConfigError:

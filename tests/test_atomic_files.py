@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +12,13 @@ import pytest
 
 from local_llm.atomic_files import (
     MANIFEST_NAME,
-    check_disk_space,
     check_manifest,
     check_nothing_else,
-    check_writable,
     child,
     delete_partials,
     is_sealed,
     is_whole,
     placed_folder,
-    readable_size,
     sealed_folder,
     set_aside,
     sha256_of,
@@ -86,20 +82,6 @@ def test_a_folder_below_a_file_is_a_checkpoint_error(
     with pytest.raises(CheckpointError, match="cannot write .*file/run: "):
         with sealed_folder(below_a_file):
             pytest.fail("there is nothing to fill")
-
-
-@pytest.mark.parametrize("inner", ["", "deeper/still"])
-def test_a_folder_that_cannot_be_written_is_found_out_beforehand(
-    below_a_file: Path,
-    inner: str,
-) -> None:
-    with pytest.raises(CheckpointError, match="cannot write in"):
-        check_writable(below_a_file / inner / "run")
-
-
-def test_finding_out_leaves_nothing(tmp_path: Path) -> None:
-    check_writable(tmp_path / "runs" / "one")
-    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_an_exception_leaves_nothing_and_the_old_folder_as_it_was(
@@ -331,35 +313,6 @@ def test_a_folder_is_not_placed_on_another(sealed: Path) -> None:
             (partial / "a").write_text("x")
     check_manifest(sealed)
     assert [one.name for one in sealed.parent.iterdir()] == ["run"]
-
-
-# -- room -------------------------------------------------------------------
-
-
-def test_a_disk_with_room_is_fine(tmp_path: Path) -> None:
-    check_disk_space(tmp_path / "not" / "there" / "yet", 1)
-
-
-def test_a_disk_without_room_tells_what_is_needed_and_free(
-    tmp_path: Path,
-) -> None:
-    free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(CheckpointError, match="needs .* GB, and .* are free"):
-        check_disk_space(tmp_path / "run", free + 10**12)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (2_550_000, "2.5 MB"),
-        (17_000_000_000, "17.0 GB"),
-    ],
-)
-def test_a_size_is_told_in_its_unit(size: int, text: str) -> None:
-    assert readable_size(size) == text
 
 
 # -- setting aside, and what is more or less than was written ----------------

@@ -35,7 +35,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from local_llm import gguf_export
+from local_llm import disk_room
 from local_llm.chat_format import ChatFormat, Turn
 from local_llm.errors import CheckpointError, WeightsError
 from local_llm.gguf_export import write_gguf
@@ -353,7 +353,7 @@ def test_a_full_disk_is_found_before_anything_is_written(
 ) -> None:
     folder = saved(tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(gguf_export.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(CheckpointError, match="0.00 GB are free"):
         write_gguf(folder, tmp_path / "a.gguf", "f16")
     assert [one.name for one in tmp_path.iterdir()] == ["model"]

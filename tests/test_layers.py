@@ -28,6 +28,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # 1: the settings and their parts, files, the lock
     (
         "local_llm.atomic_files",
+        "local_llm.disk_room",
         "local_llm.hub_token",
         "local_llm.model_lock",
         "local_llm.resume_rules",

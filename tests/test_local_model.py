@@ -21,7 +21,7 @@ from tiny_agents import (
 from tiny_models import gemma, save_model
 from transformers import TrainerCallback, TrainerControl
 
-from local_llm import atomic_files, checkpoints, runs
+from local_llm import atomic_files, checkpoints, disk_room, runs
 from local_llm import fine_tuning as fine_tuning_module
 from local_llm.adapters import active_adapter
 from local_llm.base_model import BaseModel
@@ -427,7 +427,7 @@ def test_a_full_disk_is_found_before_loading(
     monkeypatch,
     way,
 ):
-    monkeypatch.setattr(atomic_files, "free_bytes", lambda folder: 10)
+    monkeypatch.setattr(disk_room, "free_bytes", lambda folder: 10)
     with pytest.raises(CheckpointError, match="10 bytes are free"):
         local_model(project).start(way)
 
@@ -466,7 +466,7 @@ def test_a_finished_run_needs_no_room_and_no_right_to_write(
     def refuse(*_):
         raise CheckpointError("a read-only disk")
 
-    monkeypatch.setattr(atomic_files, "check_writable", refuse)
+    monkeypatch.setattr(disk_room, "check_writable", refuse)
     model = local_model(with_run)
     model.start("reuse")
     assert model.is_fine_tuned
