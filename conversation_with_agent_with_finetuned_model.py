@@ -317,6 +317,10 @@ def _configure_output(debug: bool) -> None:
     warnings.simplefilter("ignore")
     for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # This one sets its own level when it is imported: after that.
+    from huggingface_hub.utils import logging as hub_logging
+
+    hub_logging.set_verbosity_error()
 
 
 def _hide_bars_of_libraries() -> None:

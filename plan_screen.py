@@ -131,11 +131,18 @@ def _counts(rows: "TrainingRows") -> str:
         f"{len(rows.rows):,} rows to train on, {rows.tokens:,} tokens, "
         f"{rows.trained_tokens:,} under the loss ({share:.0%})",
     ]
+    return ", ".join([*parts, *_cuts(rows)])
+
+
+def _cuts(rows: "TrainingRows") -> list[str]:
+    parts = []
     if rows.shortened:
         parts.append(f"{rows.shortened:,} cut to the longest length")
     if rows.without_answer:
-        parts.append(f"{len(rows.without_answer):,} left out by that")
-    return ", ".join(parts)
+        count, first = len(rows.without_answer), rows.without_answer[0]
+        named = first if count == 1 else f"the first: {first}"
+        parts.append(f"{count:,} left out by that ({named})")
+    return parts
 
 
 def _legend(in_colour: bool) -> Text:
@@ -161,6 +168,10 @@ def _facts(plan: "RunPlan") -> list[str]:
     return [
         f"data: {plan.data}",
         f"rows: {_counts(plan.rows)}",
+        ", ".join(
+            [f"held out: {len(plan.held_out.rows):,} rows"]
+            + _cuts(plan.held_out),
+        ),
         f"longest row: {plan.longest_row:,} tokens; longest batch: "
         f"{schedule.longest.tokens:,}",
         f"steps: {schedule.steps:,} of {rows}, {schedule.epochs:.1f} epochs, "

@@ -287,6 +287,7 @@ def _new_name() -> str:
 
 
 def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
+    config.revision = base.revision
     shorthand = config.target_modules == "all-linear"
     if shorthand and has_whole_layers(base.model):
         config.target_modules = linear_layers(base.model)

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.replace(partial, target)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.absolute()}: {error.strerror}",
+            f"cannot write {target.absolute()}: {error.strerror or error}",
             fix="free some disk space or choose another place",
         ) from error
     finally:
@@ -193,8 +193,8 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def check_manifest(folder: Path) -> None:
-    """Compare every file of a sealed folder with its manifest.
+def check_manifest(folder: Path, but: Collection[str] = ()) -> None:
+    """Compare every file of a sealed folder with its manifest, but some.
 
     Raises:
         `CheckpointError`: A file is missing or its bytes changed, or there
@@ -202,6 +202,8 @@ def check_manifest(folder: Path) -> None:
     """
     for name, (size, sha256) in _read_manifest(folder).items():
         path = child(folder, name)
+        if name in but:
+            continue
         try:
             size_found = path.stat().st_size if path.is_file() else None
             same = size_found == size and sha256_of(path) == sha256
@@ -267,7 +269,7 @@ def _folder_beside(target: Path) -> Iterator[Path]:
         yield partial
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.absolute()}: {error.strerror}",
+            f"cannot write {target.absolute()}: {error.strerror or error}",
             fix="free some disk space or choose another folder",
         ) from error
     finally:

@@ -4,8 +4,8 @@
 The one place where text becomes ids, for training, for chat and for counting.
 Control tokens come from the model's chat template alone: text of users, files
 or tools is encoded apart from it and can never produce one. Knows no weights,
-no files and no AgentScope. Raises WeightsError for a tokenizer that cannot keep
-this promise.
+no files and no AgentScope. Raises WeightsError for a tokenizer that cannot
+keep this promise.
 """
 
 import re
@@ -39,10 +39,21 @@ _MARKUP = re.compile(r"[<\[]\S*[>\]]")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        role (`Role`):
+            Who speaks.
+        text (`str`):
+            What.
+        learned (`bool`):
+            Whether training learns it, where the assistant speaks; a turn
+            that is not learned is read only.
+    """
 
     role: Role
     text: str
+    learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +72,16 @@ class RenderedChat:
 
 
 def merge_same_role(turns: Iterable[Turn]) -> list[Turn]:
-    """Join consecutive turns of one role with a blank line between."""
+    """Join consecutive turns of one role with a blank line between.
+
+    Of the joined turn nothing is learned where a part is not to be.
+    """
     merged: list[Turn] = []
     for turn in turns:
         if merged and merged[-1].role == turn.role:
             text = f"{merged[-1].text}\n\n{turn.text}"
-            merged[-1] = Turn(turn.role, text)
+            learned = merged[-1].learned and turn.learned
+            merged[-1] = Turn(turn.role, text, learned)
         else:
             merged.append(turn)
     return merged
@@ -157,27 +172,27 @@ class ChatFormat:
 
         Returns:
             `RenderedChat`:
-                Assistant turns and the token that ends each are under the
-                loss, nothing else is; of a plain text all but its first mark.
+                Assistant turns that are learned, and the token that ends
+                each, are under the loss, nothing else is; of a plain text all
+                but its first mark.
         """
         if [turn.role for turn in turns] == [PLAIN_TEXT]:
             return self._render_text(turns[0].text)
         turns = self.normalise(turns)
         ids: list[int] = []
         mask: list[int] = []
-        after_assistant = False
+        is_learned = False
         for piece in self._pieces(turns, asks_for_reply=False):
             if isinstance(piece, Turn):
                 new_ids = self.encode_text(piece.text.strip())
-                learned = len(new_ids) if piece.role == "assistant" else 0
+                is_learned = piece.role == "assistant" and piece.learned
+                learned = len(new_ids) if is_learned else 0
             else:
                 new_ids = self._encode_markup(piece)
-                learned = self._end_length(new_ids) if after_assistant else 0
+                learned = self._end_length(new_ids) if is_learned else 0
+                is_learned = False
             ids += new_ids
             mask += [1] * learned + [0] * (len(new_ids) - learned)
-            after_assistant = (
-                isinstance(piece, Turn) and piece.role == "assistant"
-            )
         return RenderedChat(ids, mask)
 
     def prompt_ids(self, turns: Sequence[Turn]) -> list[int]:

@@ -65,6 +65,14 @@ def is_unfinished(folder: Path) -> bool:
     return (folder / RECORD_NAME).is_file()
 
 
+def has_progress(folder: Path) -> bool:
+    """Whether there is a run with something to lose: a checkpoint, be it half
+    or damaged."""
+    return is_unfinished(folder) and any(
+        "checkpoint-" in path.name for path in folder.iterdir()
+    )
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of an unfinished run.
 

@@ -21,7 +21,7 @@ from .gguf_vocabulary import read_vocabulary
 from .model_files import check_folder, load_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 _FILE_TYPES = {
     "f16": LlamaFileType.MOSTLY_F16,
@@ -70,6 +70,29 @@ def write_gguf(folder: Path, target: Path, kind: Kind) -> Path:
         finally:
             writer.close()
     return target
+
+
+def check_convertible(
+    config: "PreTrainedConfig",
+    tokenizer: "PreTrainedTokenizerBase",
+    source: str,
+) -> None:
+    """Find out, before there are weights to write, whether they can be.
+
+    Args:
+        config (`PreTrainedConfig`):
+            The model's configuration.
+        tokenizer (`PreTrainedTokenizerBase`):
+            The tokenizer that it will have.
+        source (`str`):
+            Where the model comes from, for messages.
+
+    Raises:
+        `WeightsError`: The family or the tokenizer is none that can be
+            written.
+    """
+    family_of(config, source)
+    read_vocabulary(tokenizer, config.vocab_size)
 
 
 def _load_config(folder: Path) -> "PreTrainedConfig":

@@ -142,7 +142,7 @@ class LoadedModel:
         report = None
         if atomic_files.is_sealed(folder):
             report = reports.read_report(folder)
-            atomic_files.check_manifest(folder)
+            reports.check_run(folder)
         self._load_finished(folder, report)
         log.info("adapter loaded folder=%s", folder)
 
@@ -254,7 +254,11 @@ class LoadedModel:
         """The settings that load the base model of an adapter."""
         if self._adapter_folder(self._configured) != folder:
             return self._configured
-        return with_model(settings, named_base(folder), None)
+        base = named_base(folder)
+        return dataclasses.replace(
+            with_model(settings, base.name, None),
+            revision=base.revision,
+        )
 
     def _load_finished(
         self,

@@ -16,6 +16,7 @@ from peft import LoraConfig
 
 from . import (
     adapters,
+    atomic_files,
     checkpoints,
     disk_room,
     processes,
@@ -64,6 +65,7 @@ class LocalModel(LoadedModel):
 
         Raises:
             `ConfigError`: There is no such way to start.
+            `CheckpointError`: What is trained could not be written.
         """
         if initial_fine_tuning not in get_args(InitialFineTuning):
             raise ConfigError(
@@ -77,6 +79,11 @@ class LocalModel(LoadedModel):
         if not wanted or initial_fine_tuning == "off":
             self.load_model()
             return
+        if initial_fine_tuning == "retrain":
+            self.check_output("set_aside")
+        # A finished run may be of these settings, and is only read then.
+        elif not atomic_files.is_sealed(self.output_folder()):
+            self.check_output(self._existing_run())
         data = self.read_data()
         self.load_model()
         if initial_fine_tuning == "retrain":
@@ -192,13 +199,8 @@ class LocalModel(LoadedModel):
         report = self.use_finished_run(data)
         if report is not None:
             return report
-        folder = checkpoints.unfinished_folder(self.output_folder())
-        begun = processes.from_main(lambda: checkpoints.is_unfinished(folder))
-        return self.fine_tune(
-            data,
-            before=before,
-            existing_run="resume" if begun else "set_aside",
-        )
+        existing_run = processes.from_main(self._existing_run)
+        return self.fine_tune(data, before=before, existing_run=existing_run)
 
     def fine_tune(
         self,
@@ -262,6 +264,11 @@ class LocalModel(LoadedModel):
             return self._run(job, run, asked or {})
 
     # -- steps of fine-tuning ----------------------------------------------
+
+    def _existing_run(self) -> ExistingRun:
+        """How to go on where nobody has said it: with what was begun."""
+        folder = checkpoints.unfinished_folder(self.output_folder())
+        return "resume" if checkpoints.has_progress(folder) else "set_aside"
 
     def _disk_needed(self, chosen: FineTuneSettings) -> int:
         wanted = self.model_to_train(chosen)

@@ -50,6 +50,7 @@ def write_merged_model(
     Raises:
         `WeightsError`: The base cannot be loaded, is not the adapter's, or
             the two do not add up.
+        `CheckpointError`: The disk has filled up.
     """
     base = load_private_model(request, progress)
     adapter = load_adapter(base, run)
@@ -57,8 +58,7 @@ def write_merged_model(
     model = _merged(base, adapter)
     _end_replies(model, base)
     progress("saving the merged model")
-    model.save_pretrained(folder)
-    base.tokenizer.save_pretrained(folder)
+    _save(model, base, folder)
 
 
 def count_parameters(
@@ -144,6 +144,19 @@ def _merged(base: BaseModel, adapter: str) -> "PreTrainedModel":
         raise WeightsError(
             f"the adapter cannot be merged into {base.name}: {error}",
             fix="restore the run from a copy, or train again",
+        ) from error
+
+
+def _save(model: "PreTrainedModel", base: BaseModel, folder: Path) -> None:
+    try:
+        model.save_pretrained(folder)
+        base.tokenizer.save_pretrained(folder)
+    # What the file system refuses is another exception in each library, and
+    # tokenizers raises nothing narrower.
+    except Exception as error:
+        raise CheckpointError(
+            f"cannot write {folder.absolute()}: {error}",
+            fix="free some disk space, or choose another folder with --to",
         ) from error
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 
 from .base_model import context_size, load_config, load_tokenizer
-from .chat_datasets import ChatData
 from .chat_format import ChatFormat
 from .disk_room import free_bytes
-from .errors import DatasetError, TrainingError
+from .errors import TrainingError
 from .estimates import (
     USABLE_SHARE,
     DiskEstimate,
@@ -33,7 +32,7 @@ from .settings import ModelSettings
 from .settings_changes import for_training
 from .surroundings import Surroundings, load_request
 from .training_arguments import chosen_training
-from .training_rows import TrainingRows, render_rows
+from .training_rows import TrainingRows, render_parts
 from .workloads import (
     Change,
     Workload,
@@ -159,17 +158,23 @@ def plan_run(
     request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
     length = min(chosen.max_seq_length, context_size(wanted.config))
+    rows, held_out = render_parts(
+        chat_format,
+        data.train,
+        data.held_out,
+        length,
+        chosen.strict_data,
+    )
     shape = examine_model(wanted)
     workload = Workload(
         shape=shape,
-        rows=_rows(chat_format, data, length),
+        rows=rows,
         arguments=chosen_training(chosen),
         max_tokens=length,
         processes=processes,
         process_bytes=process_part(wanted.device == "cpu"),
         asked_bytes=asked_part(shape, chosen),
     )
-    held_out = render_rows(chat_format, data.held_out, length)
     summary = f"{data.source}: {data.summary()}"
     folder = local.output_folder()
     return _plan(request.source, summary, workload, held_out, folder)
@@ -192,10 +197,17 @@ def preview_run(
     config = load_config(request, surroundings.listener.on_status)
     chosen = for_training(settings, None)
     length = min(chosen.max_seq_length, context_size(config))
+    rows, _ = render_parts(
+        chat_format,
+        data.train,
+        data.held_out,
+        length,
+        chosen.strict_data,
+    )
     return Preview(
         source=f"{data.source}: {data.summary()}",
         shown=preview_rows(chat_format, data.train, count, length),
-        rows=_rows(chat_format, data, length),
+        rows=rows,
     )
 
 
@@ -205,20 +217,6 @@ def _chat_format(
 ) -> ChatFormat:
     progress = surroundings.listener.on_status
     return ChatFormat(load_tokenizer(request, progress))
-
-
-def _rows(
-    chat_format: ChatFormat,
-    data: ChatData,
-    length: int,
-) -> TrainingRows:
-    rows = render_rows(chat_format, data.train, length)
-    if not rows.rows:
-        raise DatasetError(
-            f"no row has an answer within {length} tokens",
-            fix="raise max_seq_length, or use shorter conversations",
-        )
-    return rows
 
 
 def _plan(

@@ -156,15 +156,19 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "held_out_share": Rule(
             "share of the rows kept out of training, for the loss before "
-            "and after",
+            "and after; no row changes sides when others are added",
             minimum=0,
             below=0.5,
         ),
         "held_out_rows": Rule(
-            "so many rows instead of a share",
+            "so many rows instead of a share; some may change sides when "
+            "rows are added",
             minimum=0,
         ),
-        "strict_data": Rule("stop at the first bad row, do not drop it"),
+        "strict_data": Rule(
+            "stop at the first row that would be left out, also for its "
+            "length",
+        ),
         "merge_same_role": Rule(
             "join turns in a row by one speaker; false refuses them",
         ),

@@ -23,10 +23,9 @@ from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, pack_dataset
 
 from . import checkpoints, processes, trackers
-from .base_model import BaseModel
 from .chat_datasets import Conversation
 from .chat_trainer import ChatTrainer
-from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
+from .errors import ConfigError, LocalLLMError, TrainingError
 from .finite_guard import check_weights
 from .library_defaults import DEFAULT_CADENCE
 from .memory import (
@@ -48,7 +47,7 @@ from .training_arguments import (
 from .training_history import TrainingHistory
 from .training_progress import Progress, Step, is_exhausted
 from .training_result import TrainingResult
-from .training_rows import TrainingRows, render_rows
+from .training_rows import TrainingRows, render_parts
 from .workloads import decide_checkpointing, loaded_workload
 
 if TYPE_CHECKING:
@@ -93,26 +92,23 @@ def train(
             The committed checkpoint to go on from.
 
     Raises:
-        `DatasetError`: No row has anything to learn.
+        `DatasetError`: No row has anything to learn, or strict_data is set
+            and one has not.
         `TrainingError`: The run had to stop; the weights are not to be used.
         `TrainingInterrupted`: A signal asked for the end; the last step is
             committed.
         `CheckpointError`: A checkpoint cannot be written or read.
     """
     base = weights.base
-    run = TrainingRun(
-        weights,
-        _rendered(base, train_conversations, settings),
-        _rendered(base, held_out, settings),
-        settings,
-        folder,
-        _history_until(resume_from),
+    parts = render_parts(
+        base.chat_format,
+        train_conversations,
+        held_out,
+        min(settings.max_seq_length, base.context_size),
+        settings.strict_data,
     )
-    if not run.rows.rows:
-        raise DatasetError(
-            f"no row has an answer within {settings.max_seq_length} tokens",
-            fix="raise max_seq_length, or use shorter conversations",
-        )
+    history = _history_until(resume_from)
+    run = TrainingRun(weights, *parts, settings, folder, history)
     with (
         base.lock.training(LOCK_TIMEOUT_S),
         restored_for_replies(weights),
@@ -124,15 +120,6 @@ def train(
             result = run.finish(on_step, stop, resume_from)
     gc.collect()
     return result
-
-
-def _rendered(
-    base: BaseModel,
-    conversations: Sequence[Conversation],
-    settings: "FineTuneSettings",
-) -> TrainingRows:
-    length = min(settings.max_seq_length, base.context_size)
-    return render_rows(base.chat_format, conversations, length)
 
 
 def _history_until(checkpoint: Path | None) -> TrainingHistory:
@@ -282,7 +269,7 @@ class TrainingRun:
             raise ConfigError(
                 "fine_tune_config",
                 problems,
-                fix="set held_out_rows, or give more data",
+                fix="raise held_out_share, or give more data",
             )
         return arguments
 

@@ -176,6 +176,24 @@ def test_a_flipped_bit_is_found(sealed: Path) -> None:
         check_manifest(sealed)
 
 
+def test_a_file_that_may_change_is_not_compared(sealed: Path) -> None:
+    (sealed / "weights.bin").write_bytes(b"others")
+    check_manifest(sealed, but=["weights.bin"])
+    (sealed / "inner" / "text").write_text("others")
+    with pytest.raises(CheckpointError, match="inner/text is not the file"):
+        check_manifest(sealed, but=["weights.bin"])
+
+
+def test_an_error_without_a_reason_of_the_system_tells_its_own(
+    tmp_path: Path,
+) -> None:
+    with (
+        pytest.raises(CheckpointError, match="12 requested and 0 written"),
+        whole_file(tmp_path / "file"),
+    ):
+        raise OSError("12 requested and 0 written")
+
+
 def test_a_missing_file_is_found(sealed: Path) -> None:
     (sealed / "inner" / "text").unlink()
     with pytest.raises(CheckpointError, match="inner/text is missing"):

@@ -3,6 +3,7 @@
 
 import dataclasses
 import gc
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,24 @@ def test_rows_too_long_for_any_answer_are_an_error_of_the_data(
     settings = settings_of(tiny_folder, max_seq_length=16)
     with pytest.raises(DatasetError, match="within 16 tokens"):
         plan_run(settings, surroundings)
+
+
+@pytest.mark.parametrize("look", [plan_run, lambda *a: preview_run(*a, 1)])
+def test_strict_data_refuses_a_row_whose_answer_is_too_far_in(
+    tiny_folder: Path,
+    tmp_path: Path,
+    surroundings: Surroundings,
+    look: Any,
+) -> None:
+    path = tmp_path / "data.json"
+    late = {"conversations": ["What? " * 200, "Nothing."]}
+    path.write_text(json.dumps([*json.loads(path.read_text()), late]))
+    look(settings_of(tiny_folder), surroundings)
+    with pytest.raises(DatasetError) as caught:
+        look(settings_of(tiny_folder, strict_data=True), surroundings)
+    assert caught.value.message == (
+        "data.json row 13: no answer within 128 tokens"
+    )
 
 
 def test_without_data_there_is_nothing_to_plan(settings, surroundings) -> None:

@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """Training changes one adapter, learns, and leaves the model as it was."""
 
+import dataclasses
 import logging
 import math
 import random
@@ -32,12 +33,10 @@ from local_llm.errors import (
     TrainingError,
 )
 from local_llm.generation import engine_of
-from local_llm.labelled_loss import IGNORED
 from local_llm.settings import FineTuneSettings
 from local_llm.trained_weights import AdapterWeights
 from local_llm.training import TrainingResult, train
 from local_llm.training_progress import Step
-from local_llm.training_rows import render_rows
 
 QUESTION = "What is the capital of France?"
 FAST = {
@@ -99,49 +98,6 @@ def tensors(base: BaseModel, adapter: str | None = None) -> dict[str, Any]:
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     assert before.keys() == after.keys()
     return {k for k in before if not torch.equal(before[k], after[k])}
-
-
-# -- rows -----------------------------------------------------------------
-
-
-def test_rows_have_labels_where_the_mask_is_and_the_ignored_one_elsewhere(
-    base: BaseModel,
-) -> None:
-    rows = render_rows(
-        base.chat_format,
-        [conversation("u", "a", "v", "b")],
-        256,
-    )
-    (row,) = rows.rows
-    assert base.tokenizer.decode(row["input_ids"]) == (
-        "<bos><start_of_turn>user\nu<end_of_turn>\n"
-        "<start_of_turn>model\na<end_of_turn>\n"
-        "<start_of_turn>user\nv<end_of_turn>\n"
-        "<start_of_turn>model\nb<end_of_turn>\n"
-    )
-    pairs = list(zip(row["input_ids"], row["labels"], strict=True))
-    learned = [label for _, label in pairs if label != IGNORED]
-    text = base.tokenizer.decode(learned)
-    assert text == "a<end_of_turn>b<end_of_turn>"
-    assert all(label in (token, IGNORED) for token, label in pairs)
-    assert rows.trained_tokens == len(learned)
-    assert rows.tokens == len(row["input_ids"])
-
-
-def test_long_rows_lose_their_end_and_are_counted(base: BaseModel) -> None:
-    rows = render_rows(
-        base.chat_format,
-        [
-            conversation("u", "a b c d e f g h i j k l m n", where="long"),
-            conversation("u" * 200, "a", where="hopeless"),
-            conversation("u", "a", where="short"),
-        ],
-        20,
-    )
-    assert [len(row["input_ids"]) for row in rows.rows][0] == 20
-    assert len(rows.rows) == 2
-    assert rows.shortened == 1
-    assert rows.without_answer == ["hopeless"]
 
 
 # -- learning -------------------------------------------------------------
@@ -480,6 +436,22 @@ def test_rows_without_an_answer_alone_are_a_dataset_error(
             settings=settings_of(max_seq_length=50),
         )
     assert caught.value.message == "no row has an answer within 50 tokens"
+
+
+def test_strict_data_refuses_a_row_whose_answer_is_too_far_in(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(max_seq_length=50)
+    with pytest.raises(DatasetError, match="row 2: no answer within 50 tok"):
+        trained(
+            base,
+            add_adapter(base, None),
+            [conversation("u", "a")],
+            tmp_path,
+            held_out=[conversation("u" * 300, "a", where="row 2")],
+            settings=dataclasses.replace(settings, strict_data=True),
+        )
 
 
 def test_no_row_is_longer_than_the_context_of_the_model(
