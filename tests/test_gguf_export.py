@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from finished_runs import dense, drawn_run
 from gguf import GGUFReader
 from llama_cpp import Runtime
 from tiny_gguf import (
@@ -35,11 +36,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from local_llm import gguf_export
+from local_llm import adapters, gguf_export
+from local_llm.base_model import load_private_model
 from local_llm.chat_format import ChatFormat, Turn
 from local_llm.errors import CheckpointError, WeightsError
 from local_llm.gguf_export import write_gguf
 from local_llm.gguf_tensors import Kind
+from local_llm.merged_model import write_merged_model
 
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
 WITH_SPACE = partial(sentencepiece, prefix_space=True)
@@ -207,6 +210,25 @@ def test_llama_cpp_has_the_prompt_of_our_own_chat(
     turns = [Turn(one["role"], one["content"]) for one in MESSAGES]
     ids = ChatFormat(written.tokenizer).prompt_ids(turns)
     assert runtime.ids(runtime.prompt(MESSAGES)) == ids
+
+
+def test_llama_cpp_has_an_adapter_of_the_embedding_alone(
+    tmp_path: Path,
+) -> None:
+    source = save(tmp_path / "model", gemma3_of_six_layers(), sentencepiece())
+    base = load_private_model(dense(source))
+    lora_config = {"target_modules": ["embed_tokens", "q_proj"]}
+    adapter = drawn_run(base, lora_config, tmp_path / "run", std=0.05)
+    ids = base.tokenizer.encode(PROMPT)
+    with adapters.active_adapter(base, adapter):
+        logits = logits_of(base.model, ids)[-1].double()
+    merged = tmp_path / "merged"
+    merged.mkdir()
+    write_merged_model(tmp_path / "run", dense(source), merged)
+    runtime = Runtime(write_gguf(merged, tmp_path / "a.gguf", "f16"))
+    found = runtime.log_probabilities(ids, ROWS)
+    expected = torch.log_softmax(logits, -1).numpy()
+    assert distance(found, expected) < OFF_BY["f16"]
 
 
 # -- what transformers reads back -------------------------------------------
