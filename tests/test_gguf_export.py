@@ -26,6 +26,7 @@ from tiny_gguf import (
     mistral,
     save,
     sentencepiece,
+    with_metaspace,
 )
 from tiny_models import change_config
 from transformers import (
@@ -200,15 +201,23 @@ def test_llama_cpp_renders_the_prompt_of_the_chat_template(
     assert ids == written.tokenizer.encode(text, add_special_tokens=False)
 
 
-@pytest.mark.parametrize("name", ["gemma", "gemma3", "llama"])
-def test_llama_cpp_has_the_prompt_of_our_own_chat(
-    name: str,
-    tmp_path: Path,
-) -> None:
-    written = write(name, tmp_path)
+def test_llama_cpp_has_the_prompt_of_our_own_chat(written: Written) -> None:
     runtime = Runtime(written.files["q8_0"])
     turns = [Turn(one["role"], one["content"]) for one in MESSAGES]
     ids = ChatFormat(written.tokenizer).prompt_ids(turns)
+    assert runtime.ids(runtime.prompt(MESSAGES)) == ids
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+def test_llama_cpp_has_the_prompt_of_a_vocabulary_of_newer_llamas(
+    tmp_path: Path,
+    scheme: str,
+) -> None:
+    tokenizer = with_metaspace(scheme)
+    folder = save(tmp_path / "model", llama(), tokenizer)
+    runtime = Runtime(write_gguf(folder, tmp_path / "a.gguf", "q8_0"))
+    turns = [Turn(one["role"], one["content"]) for one in MESSAGES]
+    ids = ChatFormat(tokenizer).prompt_ids(turns)
     assert runtime.ids(runtime.prompt(MESSAGES)) == ids
 
 
