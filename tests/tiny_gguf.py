@@ -29,6 +29,8 @@ from tokenizers import (
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -193,6 +195,28 @@ def gemma3_of_six_layers(**changes: Any) -> PreTrainedModel:
             },
         ),
     )
+
+
+def gemma3_with_images(**changes: Any) -> PreTrainedModel:
+    """The same as a part of a model that sees images too."""
+    text = gemma3_of_six_layers(**changes)
+    config = Gemma3Config(
+        text_config=text.config.to_dict(),
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+        mm_tokens_per_image=4,
+        tie_word_embeddings=text.config.tie_word_embeddings,
+    )
+    model = Gemma3ForConditionalGeneration(config)
+    model.model.language_model.load_state_dict(text.model.state_dict())
+    model.lm_head.load_state_dict(text.lm_head.state_dict())
+    return model.eval()
 
 
 def gemma1(**changes: Any) -> PreTrainedModel:
