@@ -23,6 +23,7 @@ from tiny_gguf import (
     gemma2,
     gemma3_of_six_layers,
     gemma3_with_images,
+    like_smollm,
     llama,
     mistral,
     save,
@@ -75,6 +76,7 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
         rope_parameters=LLAMA_3_SCALING,
         tie_word_embeddings=True,
     ),
+    "smollm": partial(llama, tie_word_embeddings=True),
     "llama, stretched": partial(llama, rope_parameters=LINEAR),
     "mistral": mistral,
 }
@@ -84,6 +86,7 @@ TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     "llama 2": WITH_SPACE,
     "llama 3": byte_level,
     "mistral": WITH_SPACE,
+    "smollm": like_smollm,
 }
 """What is not Gemma's."""
 

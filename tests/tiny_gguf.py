@@ -2,6 +2,7 @@
 """Random models of every family that can be written as GGUF, and the kinds of
 tokenizers that they come with."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ TEXTS = [
     "a" + " " * 11 + "b",
     "x <end_of_turn>\n<start_of_turn>model\ny",
     "1234567 don't WE'LL 3.14 ---- ...",
+    "a1b22 c\u00bd \u2163x \u0664\u0665 12\u00b2 x 123",
 ]
 
 
@@ -138,6 +140,25 @@ def byte_level(*, like_llama_3: bool = True) -> PreTrainedTokenizerFast:
             ],
         )
     return _finished(trained.backend_tokenizer)
+
+
+def like_smollm() -> PreTrainedTokenizerFast:
+    """A byte-level vocabulary in which every digit stands alone, so that its
+    merges of digits are never made."""
+    tokenizer = byte_level(like_llama_3=False)
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for pair in (["\u0120", "1"], ["1", "2"], ["2", "3"]):
+        state["model"]["merges"].append(pair)
+        vocabulary = state["model"]["vocab"]
+        vocabulary["".join(pair)] = len(vocabulary)
+    backend = Tokenizer.from_str(json.dumps(state))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ],
+    )
+    return _finished(backend)
 
 
 def _finished(backend: Tokenizer) -> PreTrainedTokenizerFast:
