@@ -15,7 +15,7 @@ doctor: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) conversation_with_agent_with_finetuned_model.py --doctor
 
 test: $(ENVIRONMENT)/ready-for-tests
-	$(IN_ENVIRONMENT) -m pytest $(ARGS)
+	$(IN_ENVIRONMENT) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 $(ENVIRONMENT)/ready: requirements.txt
 	$(call make_environment)

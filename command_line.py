@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from local_llm import processes
 from local_llm.errors import ConfigError
 from local_llm.served_settings import ServedModelSettings, load_any_settings
 from local_llm.settings import ModelSettings, hub_token, load_all_settings
@@ -101,10 +102,19 @@ def choose_settings(
 
 
 def resume_command(argv: Sequence[str] | None) -> str:
-    """What to type to go on with the run that this call began."""
+    """What to type, in the same folder, to go on with the run of this call.
+
+    Only the launcher knows how several processes were started.
+    """
+    if processes.count() > 1:
+        return (
+            "the same `accelerate launch` command with --resume added and "
+            "without --overwrite"
+        )
     given = list(sys.argv[1:] if argv is None else argv)
-    kept = [one for one in given if one not in ("--resume", "--overwrite")]
-    return shlex.join(["python", PROGRAM, *kept, "--resume"])
+    kept = [one for one in given if not _is_existing_run(one)]
+    program = str(PROJECT / PROGRAM)
+    return shlex.join([sys.executable, program, *kept, "--resume"])
 
 
 def _add_existing_run(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +140,13 @@ def _add_existing_run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --resume: go on although the data is another",
     )
+
+
+def _is_existing_run(argument: str) -> bool:
+    """Whether an argument is one of those flags, which may be shortened."""
+    flags = ("--resume", "--overwrite")
+    is_long = len(argument) > len("--")
+    return is_long and any(flag.startswith(argument) for flag in flags)
 
 
 def _default_config() -> tuple[str, str]:

@@ -2,7 +2,7 @@
 """Load a model in 4-bit, ask it, fine-tune it, ask it again, talk with it.
 
 Exit codes: 0, 2 for input that must be corrected, 3 for an environment that
-lacks something, 130 and 143 after a signal, 1 for a bug.
+lacks something, 129, 130 and 143 after a signal, 1 for a bug.
 """
 
 import argparse
@@ -49,8 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except LocalLLMError as error:
         screen = _screen_of_failure()
+        interrupted = isinstance(error, TrainingInterrupted)
+        if interrupted:
+            error.fix = None  # the whole command follows
         (screen.traceback if arguments.debug else screen.error)(error)
-        if isinstance(error, TrainingInterrupted):
+        if interrupted:
             screen.say(f"resume: {resume_command(argv)}")
         return error.exit_code
     except KeyboardInterrupt:
@@ -109,7 +112,13 @@ def look(
 
     model = make_model(settings, arguments, screen.listener())
     wanted = processes.count() if arguments.dry_run else None
-    look_ahead(model.local, screen.console, arguments.preview, wanted)
+    look_ahead(
+        model.local,
+        screen.console,
+        arguments.preview,
+        wanted,
+        arguments.existing_run,
+    )
 
 
 def examine_machine(arguments: argparse.Namespace, screen: Screen) -> None:
@@ -308,6 +317,10 @@ def _configure_output(debug: bool) -> None:
     warnings.simplefilter("ignore")
     for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # This one sets its own level when it is imported: after that.
+    from huggingface_hub.utils import logging as hub_logging
+
+    hub_logging.set_verbosity_error()
 
 
 def _hide_bars_of_libraries() -> None:

@@ -168,6 +168,7 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
         fine_tune_config: Mapping[str, Any] | None = None,
         before: "Mapping[str, Reply] | None" = None,
         existing_run: "ExistingRun" = "set_aside",
+        accept_data_change: bool = False,
     ) -> "RunReport":
         """Fine-tune the model, see `HuggingFaceWrapper.fine_tune`."""
         return self._local_model().fine_tune(
@@ -176,6 +177,7 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             fine_tune_config,
             before,
             existing_run,
+            accept_data_change,
         )
 
     async def compress_context(

@@ -226,6 +226,7 @@ class HuggingFaceWrapper(ChatModelBase):
         fine_tune_config: Mapping[str, Any] | None = None,
         before: "Mapping[str, Reply] | None" = None,
         existing_run: "ExistingRun" = "set_aside",
+        accept_data_change: bool = False,
     ) -> "RunReport":
         """Fine-tune and answer with what was learned from then on.
 
@@ -246,6 +247,8 @@ class HuggingFaceWrapper(ChatModelBase):
             existing_run (`ExistingRun`, defaults to `"set_aside"`):
                 A run that stands there is kept under another name, else
                 `"resume"`d, if unfinished, or a reason to `"refuse"`.
+            accept_data_change (`bool`, defaults to `False`):
+                Whether a run that is resumed may go on with other data.
 
         Returns:
             `RunReport`: What was done and what came out.
@@ -263,6 +266,7 @@ class HuggingFaceWrapper(ChatModelBase):
             fine_tune_config,
             before,
             existing_run,
+            accept_data_change,
         )
 
     # -- answering ---------------------------------------------------------

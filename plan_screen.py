@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from local_llm.local_model import LocalModel
     from local_llm.planning import Fit, Preview, RunPlan
     from local_llm.preview import PreviewRow
+    from local_llm.run_folders import ExistingRun
     from local_llm.training_rows import TrainingRows
 
 TRAINED_STYLE = "bold green"
@@ -41,6 +42,7 @@ def look_ahead(
     console: Console,
     examples: int | None,
     processes: int | None,
+    existing_run: "ExistingRun" = "refuse",
 ) -> None:
     """Show examples, a plan or both; no weights are loaded.
 
@@ -53,9 +55,13 @@ def look_ahead(
             How many; None for none.
         processes (`int | None`):
             How many would train together; None for no plan.
+        existing_run (`ExistingRun`, optional):
+            What the run would do with one that is there already.
 
     Raises:
         `TrainingError`: The run would not fit; the plan was shown.
+        `CheckpointError`: Its folder cannot be written, or something is in
+            the way; the plan was shown.
     """
     from local_llm.planning import plan_run, preview_run
 
@@ -66,6 +72,7 @@ def look_ahead(
         plan = plan_run(settings, surroundings, processes)
         show_plan(console, plan)
         plan.require_fit()
+        local.check_output(existing_run)
 
 
 def show_preview(console: Console, preview: "Preview") -> None:
@@ -123,11 +130,18 @@ def _counts(rows: "TrainingRows") -> str:
         f"{len(rows.rows):,} rows to train on, {rows.tokens:,} tokens, "
         f"{rows.trained_tokens:,} under the loss ({share:.0%})",
     ]
+    return ", ".join([*parts, *_cuts(rows)])
+
+
+def _cuts(rows: "TrainingRows") -> list[str]:
+    parts = []
     if rows.shortened:
         parts.append(f"{rows.shortened:,} cut to the longest length")
     if rows.without_answer:
-        parts.append(f"{len(rows.without_answer):,} left out by that")
-    return ", ".join(parts)
+        count, first = len(rows.without_answer), rows.without_answer[0]
+        named = first if count == 1 else f"the first: {first}"
+        parts.append(f"{count:,} left out by that ({named})")
+    return parts
 
 
 def _legend(in_colour: bool) -> Text:
@@ -153,6 +167,10 @@ def _facts(plan: "RunPlan") -> list[str]:
     return [
         f"data: {plan.data}",
         f"rows: {_counts(plan.rows)}",
+        ", ".join(
+            [f"held out: {len(plan.held_out.rows):,} rows"]
+            + _cuts(plan.held_out),
+        ),
         f"longest row: {plan.longest_row:,} tokens; longest batch: "
         f"{schedule.longest.tokens:,}",
         f"steps: {schedule.steps:,} of {rows}, {schedule.epochs:.1f} epochs, "

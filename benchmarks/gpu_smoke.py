@@ -81,8 +81,9 @@ def make_base_model(shape: dict):
     from local_llm.chat_format import ChatFormat
     from local_llm.devices import choose_device, choose_dtype
     from local_llm.exact_weights import ExactWeights
+    from local_llm.library_defaults import DEFAULT_QUANTIZATION
     from local_llm.model_lock import ModelLock
-    from local_llm.model_sources import DEFAULT_QUANTIZATION, LoadRequest
+    from local_llm.model_sources import LoadRequest
 
     device = choose_device(None)
     dtype = choose_dtype(device, None)

@@ -29,7 +29,13 @@ PROJECT = Path(__file__).resolve().parents[1]
 HELPERS = [str(PROJECT / "tests" / "faults"), str(PROJECT / "tests")]
 sys.path[:0] = [*HELPERS, str(PROJECT)]
 
-from child_runs import VARIANTS, Attempt, make_place, run  # noqa: E402
+from child_runs import (  # noqa: E402
+    PUBLISHED,
+    VARIANTS,
+    Attempt,
+    make_place,
+    run,
+)
 from comparison import (  # noqa: E402
     TOLERANCE,
     Unhurt,
@@ -57,6 +63,7 @@ def main() -> int:
         "command": "python benchmarks/kill_points.py",
         "machine": describe_machine(),
         "seeds": SEEDS,
+        "published_weights": PUBLISHED,
         "seconds": round(time.perf_counter() - start),
         **summary(points),
         "points": points,

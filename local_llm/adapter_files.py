@@ -5,6 +5,7 @@ Reads and writes files; puts nothing on a model. Raises WeightsError.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,28 +23,40 @@ BASE_FILE = "base_model.json"
 """Says on which weights an adapter of this package was trained."""
 
 
+@dataclass(frozen=True)
+class NamedBase:
+    """A base model as an adapter's folder names it.
+
+    Attributes:
+        name (`str`):
+            A hub id, a path, or `embedded:<name>`.
+        revision (`str | None`):
+            Branch, tag or commit of the hub, where one was named.
+    """
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        at = f" at revision {self.revision}" if self.revision else ""
+        return f"{self.name}{at}"
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, as peft lays it out."""
     return (folder / ADAPTER_FILE).is_file()
 
 
-def named_base(folder: Path) -> str:
+def named_base(folder: Path) -> NamedBase:
     """The base model that an adapter's folder says it was trained on.
 
     Raises:
         `WeightsError`: It says none.
     """
-    for file, key in (
-        (BASE_FILE, "name"),
-        ("adapter_config.json", "base_model_name_or_path"),
-    ):
-        try:
-            text = (folder / file).read_text(encoding="utf-8")
-            name = json.loads(text).get(key)
-        except (OSError, ValueError, AttributeError):
-            continue
-        if isinstance(name, str) and name:
-            return name
+    of_peft = folder / "adapter_config.json", "base_model_name_or_path"
+    found = noted_base(folder) or _base_in(*of_peft)
+    if found is not None:
+        return found
     raise WeightsError(
         f"the adapter in {folder.absolute()} does not say on which base "
         "model it was trained",
@@ -52,9 +65,29 @@ def named_base(folder: Path) -> str:
     )
 
 
+def noted_base(folder: Path) -> NamedBase | None:
+    """The base model in the record of this package, None without one."""
+    return _base_in(folder / BASE_FILE, "name")
+
+
+def _base_in(path: Path, key: str) -> NamedBase | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name, revision = record.get(key), record.get("revision")
+    except (OSError, ValueError, AttributeError):
+        return None
+    if not isinstance(name, str) or not name:
+        return None
+    return NamedBase(name, revision if isinstance(revision, str) else None)
+
+
 def write_base_record(base: BaseModel, folder: Path) -> None:
     """Say beside weights from which base model they were made."""
-    record = {"name": base.name, "fingerprint": base.fingerprint}
+    record = {
+        "name": base.name,
+        "revision": base.revision,
+        "fingerprint": base.fingerprint,
+    }
     write_json(folder / BASE_FILE, record)
 
 
@@ -66,16 +99,19 @@ def check_base(base: BaseModel, folder: Path) -> None:
         return
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        name, fingerprint = record["name"], record["fingerprint"]
+        # Earlier versions did not note the revision.
+        wanted = NamedBase(record["name"], record.get("revision"))
+        fingerprint = record["fingerprint"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(
             f"{path.absolute()} cannot be read: {error}",
             fix="restore the file from a copy, or train again",
         ) from error
     if fingerprint != base.fingerprint:
+        found = NamedBase(base.name, base.revision)
         raise WeightsError(
             f"the adapter in {folder.absolute()} belongs to another base "
-            f"model: it was trained on {name}, not on {base.name}",
+            f"model: it was trained on {wanted}, not on {found}",
             fix="load the base model that the adapter was trained on",
         )
 

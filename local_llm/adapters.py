@@ -42,21 +42,14 @@ from .adapter_layers import (
 )
 from .base_model import BaseModel
 from .errors import ConfigError, WeightsError
+from .library_defaults import DEFAULT_LORA, DEFAULT_SEED
 from .lora_limits import refusals
 from .model_lock import LOCK_TIMEOUT_S
-
-DEFAULT_LORA: dict[str, Any] = {
-    "r": 16,
-    "lora_alpha": 32,
-    "target_modules": "all-linear",
-    "task_type": "CAUSAL_LM",
-}
-
-DEFAULT_SEED = 7
 
 _REFUSED_BY_PEFT = (
     AttributeError,
     ImportError,
+    LookupError,
     NotImplementedError,
     RuntimeError,
     TypeError,
@@ -91,11 +84,12 @@ def add_adapter(
         `ConfigError`: peft refuses the configuration for this model.
     """
     name, place = _new_name(), "fine_tune_config.lora_config"
-    problems = refusals(lora_config or {})
+    given = lora_config or {}
+    problems = [*refusals(given), *_unknown_tokens(base, given)]
     if problems:
         raise ConfigError(place, problems)
     try:
-        config = LoraConfig(**{**DEFAULT_LORA, **(lora_config or {})})
+        config = LoraConfig(**{**DEFAULT_LORA, **given})
         with _changing(base), torch.random.fork_rng(_gpus(base)):
             torch.manual_seed(seed)
             _attach(base, name, config)
@@ -107,7 +101,7 @@ def add_adapter(
 
 def copy_adapter(base: BaseModel, name: str) -> str:
     """Add an adapter with the weights of another one."""
-    config = copy.deepcopy(peft_model(base).peft_config[name])
+    config = copy.deepcopy(config_of(base, name))
     new_name = _new_name()
     with _changing(base):
         _attach(base, new_name, config)
@@ -118,9 +112,13 @@ def copy_adapter(base: BaseModel, name: str) -> str:
     return new_name
 
 
+def config_of(base: BaseModel, name: str) -> LoraConfig:
+    """The configuration of one adapter."""
+    return peft_model(base).peft_config[name]
+
+
 def differing_keys(
-    base: BaseModel,
-    name: str,
+    own: LoraConfig,
     lora_config: Mapping[str, Any] | None,
 ) -> dict[str, tuple[Any, Any]]:
     """What an adapter's configuration has otherwise than a wanted one.
@@ -129,7 +127,6 @@ def differing_keys(
         `dict[str, tuple[Any, Any]]`: By key, the adapter's value and the
             wanted one; only keys of the wanted one are looked at.
     """
-    own = peft_model(base).peft_config[name]
     wanted = LoraConfig(**(lora_config or {}))
     pairs = {
         key: (getattr(own, key), getattr(wanted, key))
@@ -268,11 +265,29 @@ def _gpus(base: BaseModel) -> list[torch.device]:
     return [base.device] if base.device.type == "cuda" else []
 
 
+def _unknown_tokens(
+    base: BaseModel,
+    lora_config: Mapping[str, Any],
+) -> list[str]:
+    """Tokens to be trained that a model does not have, a line each."""
+    given = lora_config.get("trainable_token_indices") or []
+    by_layer = given if isinstance(given, Mapping) else {"": given}
+    count = base.model.config.get_text_config().vocab_size
+    return [
+        f"trainable_token_indices: wanted tokens from 0 to {count - 1}, which "
+        f"{base.name} has, found {token}"
+        for tokens in by_layer.values()
+        for token in tokens
+        if not 0 <= token < count
+    ]
+
+
 def _new_name() -> str:
     return f"adapter{next(_numbers)}"
 
 
 def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
+    config.revision = base.revision
     shorthand = config.target_modules == "all-linear"
     if shorthand and has_whole_layers(base.model):
         config.target_modules = linear_layers(base.model)

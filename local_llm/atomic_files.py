@@ -11,9 +11,9 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from .errors import CheckpointError
 
 MANIFEST_NAME = "manifest.json"
 _BLOCK_BYTES = 1 << 20
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+"""What others may do, less what the user's umask forbids."""
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -72,7 +74,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.replace(partial, target)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.absolute()}: {error.strerror}",
+            f"cannot write {target.absolute()}: {error.strerror or error}",
             fix="free some disk space or choose another place",
         ) from error
     finally:
@@ -87,63 +89,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def check_writable(folder: Path) -> None:
-    """Find out now whether a folder can be created, written and renamed in.
-
-    Raises:
-        `CheckpointError`: It cannot.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = tempfile.mkdtemp(prefix=".probe-", dir=folder.parent)
-        moved = Path(f"{probe}-moved")
-        os.rename(probe, moved)
-        moved.rmdir()
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write in {folder.parent.resolve()}: {error.strerror}",
-            fix="choose an output_dir that you may write to",
-        ) from error
-
-
-def check_disk_space(folder: Path, needed_bytes: int) -> None:
-    """Find out now whether a folder's disk has room for what will come.
-
-    Args:
-        folder (`Path`):
-            Where it will be written; need not be there yet.
-        needed_bytes (`int`):
-            How much will be written.
-
-    Raises:
-        `CheckpointError`: There is less.
-    """
-    free = free_bytes(folder)
-    if free < needed_bytes:
-        raise CheckpointError(
-            f"{folder.absolute()} needs {readable_size(needed_bytes)}, and "
-            f"{readable_size(free)} are free on its disk",
-            fix=f"free {readable_size(needed_bytes - free)} there, or choose "
-            "an output_dir on another disk",
-        )
-
-
-def free_bytes(folder: Path) -> int:
-    """How much fits on the disk of a folder, which need not be there yet."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return shutil.disk_usage(place).free
-
-
-def readable_size(size: int) -> str:
-    """A number of bytes in the unit that a reader would choose."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
 
 
 @contextlib.contextmanager
@@ -248,8 +193,8 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def check_manifest(folder: Path) -> None:
-    """Compare every file of a sealed folder with its manifest.
+def check_manifest(folder: Path, but: Collection[str] = ()) -> None:
+    """Compare every file of a sealed folder with its manifest, but some.
 
     Raises:
         `CheckpointError`: A file is missing or its bytes changed, or there
@@ -257,6 +202,8 @@ def check_manifest(folder: Path) -> None:
     """
     for name, (size, sha256) in _read_manifest(folder).items():
         path = child(folder, name)
+        if name in but:
+            continue
         try:
             size_found = path.stat().st_size if path.is_file() else None
             same = size_found == size and sha256_of(path) == sha256
@@ -314,20 +261,19 @@ def child(folder: Path, name: str) -> Path:
 @contextlib.contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
     """A folder that is gone at the end, unless it was placed elsewhere."""
-    prefix = _partial_prefix(target)
-    partial = None
+    name = _partial_prefix(target) + secrets.token_hex(8)
+    partial = target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        partial.mkdir(_FOLDER_MODE)
         yield partial
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target.absolute()}: {error.strerror}",
+            f"cannot write {target.absolute()}: {error.strerror or error}",
             fix="free some disk space or choose another folder",
         ) from error
     finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _partial_prefix(target: Path) -> str:
@@ -335,9 +281,11 @@ def _partial_prefix(target: Path) -> str:
 
 
 def _place(partial: Path, target: Path) -> None:
-    """Let others read it too: safetensors writes for the owner alone."""
-    for path in (partial, *partial.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    """Let others read it too, where the user lets them read what he writes:
+    safetensors writes for the owner alone."""
+    allowed = partial.stat().st_mode
+    for path in partial.rglob("*"):
+        path.chmod(allowed & (_FOLDER_MODE if path.is_dir() else _FILE_MODE))
     os.rename(partial, target)
     _flush(target.parent)
 

@@ -80,6 +80,8 @@ class BaseModel:
             The same modules with their adapters, None without any.
         engine (`Any`):
             The worker that generates with it; made when first needed.
+        revision (`str | None`):
+            Branch, tag or commit of the hub, None for the newest or a path.
     """
 
     model: "PreTrainedModel"
@@ -92,6 +94,7 @@ class BaseModel:
     weights: ExactWeights
     peft_model: "PeftModel | None" = None
     engine: Any = None
+    revision: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -208,6 +211,7 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
         context_size=context_size(model.config),
         lock=ModelLock(),
         weights=ExactWeights(model),
+        revision=request.revision,
     )
 
 

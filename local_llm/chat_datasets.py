@@ -9,13 +9,19 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .chat_format import Turn
 from .conversation_formats import FORMATS, FormatChoice, read_row, to_turns
+from .dataset_account import ChatData, Drop, SourceRows, listed
 from .dataset_sources import DataSource, HubAccess, open_sources
-from .dataset_split import Conversation, split_conversations, times_in_epoch
+from .dataset_split import (
+    Conversation,
+    answered_in_training,
+    split_conversations,
+    times_in_epoch,
+)
 from .errors import ConfigError, DatasetError
 from .row_values import Row, RowDropped, shorten
 from .settings_data import DataPath, data_sources
@@ -33,84 +39,7 @@ __all__ = [
 ]
 
 DUPLICATE = "duplicate conversation"
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A row that was left out; the place names the turn where one is at
-    fault."""
-
-    where: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRows:
-    """What of one source is trained on."""
-
-    name: str
-    weight: float
-    rows: int
-    """Its different rows that were not held out."""
-    in_epoch: int
-    """How often they count in an epoch, all together."""
-
-
-@dataclass(frozen=True)
-class ChatData:
-    """What was read: the conversations, and an account of every row."""
-
-    train: tuple[Conversation, ...]
-    """What an epoch goes through; a weight repeats or leaves out rows."""
-    held_out: tuple[Conversation, ...]
-    drops: tuple[Drop, ...]
-    formats: dict[str, int]
-    """The rows kept, by the name of their format."""
-    source: str
-    fingerprint: str
-    """sha256 over the turns of train and held_out, in order."""
-    adjustments: dict[str, int] = field(default_factory=dict)
-    """The rows kept that were repaired, by what was done to them."""
-    rows_read: int = 0
-    """All rows: those kept and those dropped."""
-    multi_turn: int = 0
-    """The rows kept in which the user speaks more than once."""
-    sources: tuple[SourceRows, ...] = ()
-
-    @property
-    def rows_kept(self) -> int:
-        """The different conversations, held out or not."""
-        return sum(self.formats.values())
-
-    def drop_counts(self) -> dict[str, int]:
-        """Counts the rows left out.
-
-        Returns:
-            `dict[str, int]`:
-                By reason, the most frequent first.
-        """
-        return dict(Counter(drop.reason for drop in self.drops).most_common())
-
-    def summary(self) -> str:
-        """Says in one line what was read, dropped, adjusted and held out.
-
-        Returns:
-            `str`:
-                For example "264 rows (264 lima), 48 multi-turn, 1 dropped (1
-                empty turn), 26 held out".
-        """
-        parts = [
-            f"{self.rows_kept:,} rows" + _listed(self.formats),
-            f"{self.multi_turn:,} multi-turn",
-            f"{len(self.drops):,} dropped" + _listed(self.drop_counts()),
-        ]
-        if self.adjustments:
-            parts.append("adjusted" + _listed(self.adjustments))
-        if self.held_out:
-            parts.append(f"{len(self.held_out):,} held out")
-        if any(source.weight != 1 for source in self.sources):
-            parts.append("in an epoch" + _weighted(self.sources))
-        return ", ".join(parts)
+ANSWERED_IN_TRAINING = "held-out answer also in training"
 
 
 def load_chat_data(
@@ -162,43 +91,55 @@ def load_chat_data(
         HubAccess(token, cache_dir),
         _format_choice(data_format, columns),
     )
-    collected = _Collected(strict, merge_same_role)
-    for number, source in enumerate(sources):
-        collected.add_source(number, source)
-    conversations = collected.require_conversations(sources)
+    collected = _Collected(sources, strict, merge_same_role)
+    for number in range(len(sources)):
+        collected.add_source(number)
     train, held_out = split_conversations(
-        conversations,
+        collected.require_conversations(),
         held_out_share,
         held_out_rows,
     )
-    return collected.as_chat_data(train, held_out, sources)
+    collected.drop_learned(answered_in_training(train, held_out))
+    return collected.as_chat_data(train, held_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A row that became a conversation."""
+
+    conversation: Conversation
+    data_format: str
+    changes: Sequence[str]
+    source: int
 
 
 class _Collected:
-    """Sorts rows into conversations, drops and counts."""
+    """Sorts the rows of sources into conversations, drops and counts."""
 
-    def __init__(self, strict: bool, merge_same_role: bool) -> None:
+    def __init__(
+        self,
+        sources: Sequence[DataSource],
+        strict: bool,
+        merge_same_role: bool,
+    ) -> None:
+        self.sources = sources
         self.strict = strict
         self.merge_same_role = merge_same_role
-        self.kept: dict[tuple[Turn, ...], Conversation] = {}
+        self.kept: dict[tuple[Turn, ...], _Kept] = {}
         self.drops: list[Drop] = []
-        self.formats: Counter[str] = Counter()
-        self.adjustments: Counter[str] = Counter()
         self.rows_read = 0
-        self._source_of: dict[tuple[Turn, ...], int] = {}
 
-    def add_source(self, number: int, source: DataSource) -> None:
+    def add_source(self, number: int) -> None:
+        source = self.sources[number]
         unseen = set(source.choice.columns.values())
         before = self.rows_read
         for where, row in source.rows:
             self.rows_read += 1
             unseen -= row.keys()
             try:
-                turns = self._add(where, row, source.choice)
+                self._add(where, row, number)
             except RowDropped as drop:
                 self._drop(drop)
-            else:
-                self._source_of[turns] = number
         if unseen and self.rows_read > before:
             raise DatasetError(
                 f"no row of {source.place} has a column "
@@ -207,13 +148,8 @@ class _Collected:
                 "none",
             )
 
-    def _add(
-        self,
-        where: str,
-        row: Row,
-        choice: FormatChoice,
-    ) -> tuple[Turn, ...]:
-        read = read_row(row, where, choice)
+    def _add(self, where: str, row: Row, number: int) -> None:
+        read = read_row(row, where, self.sources[number].choice)
         repaired, changes = repair_turns(
             read.turns,
             where,
@@ -221,12 +157,18 @@ class _Collected:
             read.places,
         )
         turns = tuple(repaired)
-        if turns in self.kept:
+        first = self.kept.get(turns)
+        if first is not None:
+            weights = [self.sources[n].weight for n in (first.source, number)]
+            if weights[1] > weights[0]:
+                self.kept[turns] = replace(first, source=number)
             raise RowDropped(where, DUPLICATE)
-        self.kept[turns] = Conversation(turns, where)
-        self.formats[read.data_format] += 1
-        self.adjustments.update(changes)
-        return turns
+        self.kept[turns] = _Kept(
+            Conversation(turns, where),
+            read.data_format,
+            changes,
+            number,
+        )
 
     def _drop(self, drop: RowDropped) -> None:
         if self.strict:
@@ -237,13 +179,10 @@ class _Collected:
             ) from drop
         self.drops.append(Drop(drop.where, drop.reason))
 
-    def require_conversations(
-        self,
-        sources: Sequence[DataSource],
-    ) -> list[Conversation]:
+    def require_conversations(self) -> list[Conversation]:
         if self.kept:
-            return list(self.kept.values())
-        place = " and ".join(one.place for one in sources)
+            return [one.conversation for one in self.kept.values()]
+        place = " and ".join(one.place for one in self.sources)
         if not self.drops:
             raise DatasetError(
                 f"0 rows in {place}",
@@ -251,40 +190,50 @@ class _Collected:
             )
         counts = Counter(drop.reason for drop in self.drops)
         raise DatasetError(
-            f"every row in {place} was dropped{_listed(counts)}; "
+            f"every row in {place} was dropped{listed(counts)}; "
             f"the first: {self.drops[0].where}",
             fix="correct the rows, or choose other data",
         )
 
+    def drop_learned(self, learned: Sequence[Conversation]) -> None:
+        """Measuring these would measure what was learned; training on them
+        would move rows to the other side when others are added."""
+        for one in learned:
+            self._drop(RowDropped(one.where, ANSWERED_IN_TRAINING))
+            del self.kept[one.turns]
+
     def as_chat_data(
         self,
-        train: tuple[Conversation, ...],
-        held_out: tuple[Conversation, ...],
-        sources: Sequence[DataSource],
+        train: Sequence[Conversation],
+        held_out: Sequence[Conversation],
     ) -> ChatData:
-        epoch, counts = self._weigh(train, sources)
+        kept = self.kept.values()
+        measured = tuple(one for one in held_out if one.turns in self.kept)
+        epoch, counts = self._weigh(train)
         return ChatData(
             train=epoch,
-            held_out=held_out,
+            held_out=measured,
             drops=tuple(self.drops),
-            formats=dict(self.formats),
-            source=", ".join(one.name for one in sources),
-            fingerprint=_fingerprint(epoch, held_out),
-            adjustments=dict(self.adjustments),
+            formats=dict(Counter(one.data_format for one in kept)),
+            source=", ".join(one.name for one in self.sources),
+            fingerprint=_fingerprint(epoch, measured),
+            adjustments=dict(Counter(c for one in kept for c in one.changes)),
             rows_read=self.rows_read,
-            multi_turn=sum(one.is_multi_turn for one in self.kept.values()),
+            multi_turn=sum(one.conversation.is_multi_turn for one in kept),
             sources=counts,
+            skipped_files=tuple(
+                file for one in self.sources for file in one.skipped
+            ),
         )
 
     def _weigh(
         self,
         train: Sequence[Conversation],
-        sources: Sequence[DataSource],
     ) -> tuple[tuple[Conversation, ...], tuple[SourceRows, ...]]:
         """The rows of an epoch, all once before any a second time."""
-        numbers = [self._source_of[one.turns] for one in train]
+        numbers = [self.kept[one.turns].source for one in train]
         times = [
-            times_in_epoch(one.turns, sources[number].weight)
+            times_in_epoch(one.turns, self.sources[number].weight)
             for one, number in zip(train, numbers, strict=True)
         ]
         epoch = tuple(
@@ -303,8 +252,14 @@ class _Collected:
         for number, count in zip(numbers, times, strict=True):
             in_epoch[number] += count
         return epoch, tuple(
-            SourceRows(one.name, one.weight, rows[number], in_epoch[number])
-            for number, one in enumerate(sources)
+            SourceRows(
+                name=one.name,
+                origin=one.origin,
+                weight=one.weight,
+                rows=rows[number],
+                in_epoch=in_epoch[number],
+            )
+            for number, one in enumerate(self.sources)
         )
 
 
@@ -312,10 +267,15 @@ def _fingerprint(*parts: Sequence[Conversation]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         for conversation in part:
-            turns = [[turn.role, turn.text] for turn in conversation.turns]
+            turns = [_written(turn) for turn in conversation.turns]
             digest.update(json.dumps(turns).encode("ascii") + b"\n")
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def _written(turn: Turn) -> list[str]:
+    unlearned = [] if turn.learned else ["not learned"]
+    return [turn.role, turn.text, *unlearned]
 
 
 def _check_split_settings(share: float, rows: int | None) -> None:
@@ -339,16 +299,3 @@ def _format_choice(
         )
         raise ConfigError("the format of the data", [problem])
     return FormatChoice(data_format, columns or {})
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-    return f" ({listed})" if listed else ""
-
-
-def _weighted(sources: Sequence[SourceRows]) -> str:
-    listed = ", ".join(
-        f"{one.name} {one.rows:,} x {one.weight:g} = {one.in_epoch:,}"
-        for one in sources
-    )
-    return f" ({listed})"

@@ -36,10 +36,21 @@ _SLOT_PATTERN = re.compile("\ue000(\\d+)\ue001")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        role (`Role`):
+            Who speaks.
+        text (`str`):
+            What.
+        learned (`bool`):
+            Whether training learns it, where the assistant speaks; a turn
+            that is not learned is read only.
+    """
 
     role: Role
     text: str
+    learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,16 @@ class RenderedChat:
 
 
 def merge_same_role(turns: Iterable[Turn]) -> list[Turn]:
-    """Join consecutive turns of one role with a blank line between."""
+    """Join consecutive turns of one role with a blank line between.
+
+    Of the joined turn nothing is learned where a part is not to be.
+    """
     merged: list[Turn] = []
     for turn in turns:
         if merged and merged[-1].role == turn.role:
             text = f"{merged[-1].text}\n\n{turn.text}"
-            merged[-1] = Turn(turn.role, text)
+            learned = merged[-1].learned and turn.learned
+            merged[-1] = Turn(turn.role, text, learned)
         else:
             merged.append(turn)
     return merged
@@ -159,9 +174,10 @@ class ChatFormat:
 
         Returns:
             `RenderedChat`:
-                Assistant turns and the token that ends each are under the
-                loss, nothing else is but what white space stands between and
-                a prompt ends without; of a plain text all but its first mark.
+                Assistant turns that are learned, and the token that ends
+                each, are under the loss, nothing else is but what white space
+                stands before one and a prompt ends without; of a plain text
+                all but its first mark.
         """
         if [turn.role for turn in turns] == [PLAIN_TEXT]:
             return self._render_text(turns[0].text)
@@ -252,7 +268,7 @@ class ChatFormat:
                 yield ids, is_learned
                 parts, place = [], "inside"
             if isinstance(item, Turn):
-                is_learned = True
+                is_learned = item.learned
             elif item is not None:
                 yield [item], is_learned
                 is_learned = is_learned and item != self.end_of_turn_id

@@ -48,6 +48,8 @@ class ChatTrainer(SFTTrainer):
             `input_ids` and `labels` of each row.
         history (`TrainingHistory`):
             What happened before; it grows.
+        keeps_best (`bool`):
+            Whether the weights with the lowest held-out loss are kept.
         commit (`Commit`):
             Called for each checkpoint, in the main process alone.
 
@@ -63,12 +65,14 @@ class ChatTrainer(SFTTrainer):
         rows: Dataset,
         held_out: Rows,
         history: TrainingHistory,
+        keeps_best: bool,
         commit: Commit,
     ) -> None:
         self.weights = weights
         self.history = history
         self.held_out = held_out
         self.best_weights: dict[str, torch.Tensor] | None = None
+        self._keeps_best = keeps_best
         self._commit = commit
         self._step_loss = torch.zeros(())
         self._step_tokens = 0
@@ -170,7 +174,8 @@ class ChatTrainer(SFTTrainer):
     # -- evaluation --------------------------------------------------------
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Measure the held-out loss and keep the weights if it is the best.
+        """Measure the held-out loss; keep the weights if it is the best and
+        those are wanted.
 
         Every process measures all rows. They agree on the number of the main
         one, since machines differ in the last digits and what follows from
@@ -180,7 +185,7 @@ class ChatTrainer(SFTTrainer):
         loss = processes.from_main(lambda: own)
         step = self.state.global_step
         self.history.held_out_losses.append((step, loss))
-        if self.history.best == (step, loss):
+        if self._keeps_best and self.history.best == (step, loss):
             self.best_weights = self.weights.copy()
         metrics = {"eval_loss": loss}
         self.log(dict(metrics))

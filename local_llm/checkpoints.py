@@ -20,7 +20,7 @@ from typing import Any
 import filelock
 from safetensors import SafetensorError
 
-from . import atomic_files
+from . import atomic_files, disk_room
 from .errors import CheckpointError, LocalLLMError
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,14 @@ def begin(folder: Path, record: Mapping[str, Any]) -> None:
 def is_unfinished(folder: Path) -> bool:
     """Whether there is a run to resume."""
     return (folder / RECORD_NAME).is_file()
+
+
+def has_progress(folder: Path) -> bool:
+    """Whether there is a run with something to lose: a checkpoint, be it half
+    or damaged."""
+    return is_unfinished(folder) and any(
+        "checkpoint-" in path.name for path in folder.iterdir()
+    )
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -129,7 +137,6 @@ def commit(
     write: Callable[[Path], None],
     *,
     keep: int = MIN_KEPT,
-    also_keep: int | None = None,
 ) -> Path:
     """Write a checkpoint; it counts only once it is on the disk, whole.
 
@@ -146,8 +153,6 @@ def commit(
             Writes everything into the folder it is given.
         keep (`int`, optional):
             How many of the newest to keep; never below two.
-        also_keep (`int | None`, optional):
-            The best step, which is kept besides.
 
     Returns:
         `Path`: The committed folder.
@@ -166,10 +171,10 @@ def commit(
         _write(target, write)
     except _WRITE_FAILURES as error:
         log.warning("checkpoint not written step=%d: %s", step, error)
-        prune(folder, MIN_KEPT, also_keep)
+        prune(folder, MIN_KEPT)
         _write_again(target, write)
     log.info("checkpoint committed step=%d folder=%s", step, target)
-    prune(folder, keep, also_keep)
+    prune(folder, keep)
     return target
 
 
@@ -204,25 +209,22 @@ def step_of(checkpoint: Path) -> int:
     return int(match[1])
 
 
-def prune(folder: Path, keep: int, also_keep: int | None = None) -> None:
-    """Delete old checkpoints, all but the newest and the best.
+def prune(folder: Path, keep: int) -> None:
+    """Delete old checkpoints, all but the newest.
 
     Args:
         folder (`Path`):
             The unfinished run's.
         keep (`int`):
             How many of the newest to keep; never below two.
-        also_keep (`int | None`, optional):
-            The best step, which is kept besides.
     """
     for path in folder.glob(".checkpoint-*.deleted"):
         shutil.rmtree(path, ignore_errors=True)
     committed = [
         one for one in _numbered(folder) if atomic_files.is_whole(one[1])
     ]
-    for step, path in committed[: -max(keep, MIN_KEPT)]:
-        if step != also_keep:
-            _delete(path)
+    for _, path in committed[: -max(keep, MIN_KEPT)]:
+        _delete(path)
 
 
 def discard(folder: Path) -> None:
@@ -278,7 +280,7 @@ def _write_again(target: Path, write: Callable[[Path], None]) -> None:
         _write(target, write)
     except _WRITE_FAILURES as error:
         what = error.message if isinstance(error, LocalLLMError) else error
-        free = atomic_files.readable_size(atomic_files.free_bytes(target))
+        free = disk_room.readable_size(disk_room.free_bytes(target))
         raise CheckpointError(
             f"{target.absolute()} could not be written, twice: {what}; "
             f"{free} are free on its disk",

@@ -5,6 +5,7 @@ Reads no files and knows nothing of tokens; each row is judged on its own.
 Raises DatasetError for a row that is wrong, RowDropped for one left out.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -23,6 +24,7 @@ from .text_formats import read_alpaca, read_lima, read_text
 NEAREST_AT_LEAST = 0.6
 # Compared with the names of columns, which may be of any length.
 LONGEST_NAME = 64
+QUESTIONS = (("instruction", "output"), ("prompt", "completion"))
 LIST_COLUMNS = ("messages", "conversations", "history")
 
 
@@ -164,12 +166,33 @@ def _decoded_lists(row: Row, where: str) -> Row:
 
 def _holds_objects(row: Row) -> bool:
     turns = row["conversations"]
-    first = turns[0] if isinstance(turns, list) and turns else None
-    return isinstance(first, dict)
+    if not isinstance(turns, list) or not turns:
+        return False
+    return isinstance(turns[0], dict) or all(map(_is_turn_as_text, turns))
+
+
+def _is_turn_as_text(value: object) -> bool:
+    """Whether a text is a turn of ShareGPT, as some tables hold it; a text of
+    LIMA may be any other JSON."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return False
+    try:
+        return "from" in json.loads(value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _holds_no_objects(row: Row) -> bool:
     return not _holds_objects(row)
+
+
+def _is_text_alone(row: Row) -> bool:
+    """Whether a row has no question whose answer is null: such a row is not
+    a plain text, though a column `text` may repeat the question."""
+    return not any(
+        row.get(question) is not None and answer in row
+        for question, answer in QUESTIONS
+    )
 
 
 def _any_row(_row: Row) -> bool:
@@ -241,7 +264,7 @@ FORMATS: dict[str, ConversationFormat] = {
     ),
     "lima": ConversationFormat(
         columns=("conversations",),
-        optional=(),
+        optional=("tools",),
         wants="conversations: a list of texts, the user's first",
         accepts=_holds_no_objects,
         read=read_lima,
@@ -255,7 +278,7 @@ FORMATS: dict[str, ConversationFormat] = {
     ),
     "alpaca": ConversationFormat(
         columns=("instruction", "output"),
-        optional=("input", "system", "history"),
+        optional=("input", "system", "history", "tools"),
         wants="instruction and output: texts; input, system: texts or none; "
         "history: a list of [question, answer] or none",
         accepts=_any_row,
@@ -273,7 +296,7 @@ FORMATS: dict[str, ConversationFormat] = {
         columns=("text",),
         optional=(),
         wants="text: a text without roles",
-        accepts=_any_row,
+        accepts=_is_text_alone,
         read=read_text,
     ),
 }

@@ -1,27 +1,20 @@
 # -*- coding: utf-8 -*-
-"""Reads rows from data files, plain or gzip, and from their folders.
+"""Reads the rows of one data file, plain or gzip.
 
-Knows nothing of conversations, and nothing of the hub.
+Knows nothing of conversations, of folders and of the hub.
 Raises DatasetError with the file, and the line where there is one.
 """
 
 import gzip
 import io
 import json
-import os
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from .conversation_formats import FORMATS
-from .dataset_tables import (
-    delimited_rows,
-    is_saved_dataset,
-    parquet_rows,
-    saved_rows,
-)
+from .dataset_tables import delimited_rows, parquet_rows
 from .errors import DatasetError
 from .row_values import Row, around, describe, shown
 
@@ -30,112 +23,8 @@ READABLE_SUFFIXES = (
     *(".json.gz", ".jsonl.gz", ".csv.gz", ".tsv.gz"),
     ".parquet",
 )
-# Not read, but surely files: a missing one must not be looked for on the hub.
-OTHER_FILE_SUFFIXES = (
-    *(".arrow", ".feather", ".txt", ".md", ".xlsx", ".yaml", ".yml"),
-    *(".zip", ".gz", ".bz2", ".xz", ".zst", ".tar"),
-)
-# What `datasets` writes beside the data.
-DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json")
 MAX_DECOMPRESSED_BYTES = 1 << 30  # a small gzip file can hold terabytes
 CONTEXT_BYTES = 30
-
-_EVALUATION_FILE = re.compile(r"(test|valid|validation|dev|eval)([._-]|$)")
-_TRAINING_FILE = re.compile(r"train([._-]|$)")
-
-
-def find_local_path(data_path: str, base: Path | None = None) -> Path | None:
-    """Finds out whether a data path means a file or folder.
-
-    Args:
-        data_path (`str`):
-            A path, or the id of a dataset on the hub.
-        base (`Path | None`, optional):
-            The folder that relative paths start from; the working folder
-            if not given.
-
-    Returns:
-        `Path | None`:
-            The absolute path, which exists; None for what is no path.
-    """
-    expanded = Path(os.path.expanduser(data_path))
-    path = Path(os.path.abspath((base or Path.cwd()) / expanded))
-    if data_path and os.path.exists(path):
-        return path
-    if _looks_like_a_path(data_path) or expanded.is_absolute():
-        raise DatasetError(
-            f"file does not exist: {path}",
-            fix="correct data_path; a relative one starts from "
-            f"{base or Path.cwd()}",
-        )
-    return None
-
-
-def _looks_like_a_path(data_path: str) -> bool:
-    suffixes = (*READABLE_SUFFIXES, *OTHER_FILE_SUFFIXES)
-    return data_path.startswith((".", "/", "~", "\\")) or (
-        data_path.lower().endswith(suffixes)
-    )
-
-
-def read_path(
-    path: Path,
-    split: str = "train",
-    label: str | None = None,
-) -> Iterator[tuple[str, Row]]:
-    """Reads all rows of a file, of the training files of a folder, or of one
-    split of a dataset that was saved as a folder.
-
-    Args:
-        path (`Path`):
-            An existing file or folder.
-        split (`str`, defaults to `"train"`):
-            The split of a saved dataset; files have none.
-        label (`str | None`, optional):
-            The name of the path in places; by default files have their own
-            name, and a saved dataset that of its folder.
-
-    Yields:
-        `tuple[str, dict]`:
-            The place of the row, as "file.json row 12", and the row.
-    """
-    if not path.is_dir():
-        yield from read_file(path, label or path.name)
-    elif is_saved_dataset(path):
-        name = label or path.name
-        for place, row in saved_rows(path, split):
-            yield f"{name} {place}", row
-    else:
-        for file in _training_files(path):
-            name = f"{label}/{file.name}" if label else file.name
-            yield from read_file(file, name)
-
-
-def _training_files(folder: Path) -> list[Path]:
-    """The data files of a folder in order of name, without test files."""
-    try:
-        files = sorted(
-            file
-            for file in folder.iterdir()
-            if file.name.lower().endswith(READABLE_SUFFIXES)
-            and not file.name.startswith(".")
-            and file.name.lower() not in DESCRIPTIONS
-            and file.is_file()
-        )
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    names = {file: file.name.lower() for file in files}
-    training = [file for file in files if _TRAINING_FILE.match(names[file])]
-    others = [
-        file for file in files if not _EVALUATION_FILE.match(names[file])
-    ]
-    if not others:
-        found = ", ".join(names.values()) or "none"
-        raise DatasetError(
-            f"no training files in folder {folder}; data files there: {found}",
-            fix=f"put files with the endings {_endings()} there",
-        )
-    return training or others
 
 
 def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
@@ -157,7 +46,7 @@ def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
     if not name.endswith(READABLE_SUFFIXES):
         raise DatasetError(
             f"{path} is not of a kind that can be read",
-            fix=f"convert it to a file with one of the endings {_endings()}",
+            fix=f"convert it to a file with one of the endings {endings()}",
         )
     read = _READERS[name.removesuffix(".gz").rpartition(".")[2]]
     try:
@@ -171,7 +60,27 @@ def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
             fix="fetch or compress the file again",
         ) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> DatasetError:
+    """Makes the error for a file or folder that the system refuses.
+
+    Args:
+        path (`Path`):
+            The file or folder.
+        error (`OSError`):
+            What the system said.
+    """
+    return DatasetError(
+        f"{path} cannot be read: {error.strerror or type(error).__name__}",
+        fix="check the file and its permissions",
+    )
+
+
+def endings() -> str:
+    """The endings of the files that are read, for messages."""
+    return ", ".join(READABLE_SUFFIXES)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -320,17 +229,6 @@ def _require_object(row: object, where: str) -> Row:
             fix='write each row as {"column": value, ...}',
         )
     return row
-
-
-def _unreadable(path: Path, error: OSError) -> DatasetError:
-    return DatasetError(
-        f"{path} cannot be read: {error.strerror or type(error).__name__}",
-        fix="check the file and its permissions",
-    )
-
-
-def _endings() -> str:
-    return ", ".join(READABLE_SUFFIXES)
 
 
 _READERS: dict[

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset_files import read_file
+from .dataset_tables import dataset_rows
 from .errors import DatasetError, LocalLLMError
 from .hub_access import (
     HubRepository,
@@ -81,8 +82,8 @@ def read_hub(source: HubDataset) -> Iterator[tuple[str, Row]]:
         yield from read_file(file, f"{source.label}/{file.name}")
         return
     with _translated_errors(source):
-        for number, row in enumerate(dataset, start=1):
-            yield f"{source.label} row {number}", row
+        for place, row in dataset_rows(dataset):
+            yield f"{source.label} {place}", row
 
 
 def _load(source: HubDataset) -> Any:
@@ -131,8 +132,8 @@ def _download_split_file(source: HubDataset) -> Path:
         raise DatasetError(
             f"dataset {source.repo_id} needs its loading script, which is "
             f"never run, and has no file {name}",
-            fix=f"download its data files from {source.repository.page} and give their "
-            "path as data_path",
+            fix=f"download its data files from {source.repository.page} and "
+            "give their path as data_path",
         ) from error
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .conversation_formats import FormatChoice
-from .dataset_files import find_local_path, read_path
 from .dataset_hub import HubDataset, read_hub
+from .dataset_paths import find_local_path, read_path, skipped_files
 from .dataset_tables import is_saved_dataset
 from .errors import ConfigError, DatasetError
 from .row_values import Row
@@ -38,6 +38,8 @@ class DataSource:
     Attributes:
         name (`str`):
             What the user calls it.
+        origin (`str`):
+            Its absolute path, or its id on the hub.
         place (`str`):
             What it is, for messages.
         choice (`FormatChoice`):
@@ -46,13 +48,17 @@ class DataSource:
             How often its training rows count in an epoch.
         rows (`Iterator[tuple[str, dict]]`):
             Its rows with their places; read once.
+        skipped (`tuple[str, ...]`):
+            The data files of a folder that are not read.
     """
 
     name: str
+    origin: str
     place: str
     choice: FormatChoice
     weight: float
     rows: Iterator[tuple[str, Row]]
+    skipped: tuple[str, ...] = ()
 
 
 def open_sources(
@@ -85,34 +91,61 @@ def _open(
     choice: FormatChoice,
     several: bool,
 ) -> DataSource:
-    path = find_local_path(source.path, base)
-    split = source.split or _USUAL_SPLIT
-    if path is not None:
-        _check_local(source, path)
-        name, place = source.path, str(path)
-        rows = read_path(path, split, source.path if several else None)
-    elif _HUB_ID.fullmatch(source.path):
-        dataset = HubDataset(
-            source.path,
-            config=source.config,
-            split=split,
-            revision=source.revision,
-            token=hub.token or None,
-            cache_dir=hub.cache_dir,
-        )
-        name, place = dataset.label, f"split {split!r} of {source.path}"
-        rows = read_hub(dataset)
-    else:
-        raise DatasetError(
-            f"{source.path!r} is neither an existing path nor the id of a "
-            "dataset",
-            fix="give a file, a folder, or owner/name as on the hub",
-        )
     chosen = FormatChoice(
         source.data_format or choice.data_format,
         choice.columns if source.columns is None else source.columns,
     )
-    return DataSource(name, place, chosen, source.weight, rows)
+    path = find_local_path(source.path, base)
+    if path is not None:
+        return _open_path(source, path, chosen, several)
+    if _HUB_ID.fullmatch(source.path):
+        return _open_hub(source, hub, chosen)
+    raise DatasetError(
+        f"{source.path!r} is neither an existing path nor the id of a dataset",
+        fix="give a file, a folder, or owner/name as on the hub",
+    )
+
+
+def _open_path(
+    source: DataSourceSettings,
+    path: Path,
+    choice: FormatChoice,
+    several: bool,
+) -> DataSource:
+    _check_local(source, path)
+    label = source.path if several else None
+    return DataSource(
+        name=source.path,
+        origin=str(path),
+        place=str(path),
+        choice=choice,
+        weight=source.weight,
+        rows=read_path(path, source.split or _USUAL_SPLIT, label),
+        skipped=skipped_files(path, label),
+    )
+
+
+def _open_hub(
+    source: DataSourceSettings,
+    hub: HubAccess,
+    choice: FormatChoice,
+) -> DataSource:
+    dataset = HubDataset(
+        source.path,
+        config=source.config,
+        split=source.split or _USUAL_SPLIT,
+        revision=source.revision,
+        token=hub.token or None,
+        cache_dir=hub.cache_dir,
+    )
+    return DataSource(
+        name=dataset.label,
+        origin=source.path,
+        place=f"split {dataset.split!r} of {source.path}",
+        choice=choice,
+        weight=source.weight,
+        rows=read_hub(dataset),
+    )
 
 
 def _check_local(source: DataSourceSettings, path: Path) -> None:

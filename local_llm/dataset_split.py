@@ -6,10 +6,11 @@ raises nothing.
 """
 
 import hashlib
+import itertools
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .chat_format import Turn
@@ -89,9 +90,48 @@ def _split_hash(conversation: Conversation) -> int:
     turns = conversation.turns
     users = (one for one in turns if one.role == "user")
     first = next(users, turns[0])  # a plain text has no user
-    text = unicodedata.normalize("NFC", first.text).casefold()
-    canonical = " ".join(text.split())
-    return int(hashlib.sha256(canonical.encode("utf-8")).hexdigest(), 16)
+    text = _canonical(first.text)
+    return int(hashlib.sha256(text.encode("utf-8")).hexdigest(), 16)
+
+
+def _canonical(text: str) -> str:
+    """A text without the differences of case and white space."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def answered_in_training(
+    train: Iterable[Conversation],
+    held_out: Iterable[Conversation],
+) -> list[Conversation]:
+    """Finds what was held out and is learned all the same.
+
+    Its first question is in no conversation for training, but a later one
+    may be, and with the same answer. Case and white space do not count.
+
+    Args:
+        train (`Iterable[Conversation]`):
+            What is for training.
+        held_out (`Iterable[Conversation]`):
+            What is to be measured.
+
+    Returns:
+        `list[Conversation]`:
+            Those held out of which an answer is in training too, to the
+            same turn of the user.
+    """
+    learned = {pair for one in train for pair in _answers(one)}
+    return [
+        one
+        for one in held_out
+        if any(pair in learned for pair in _answers(one))
+    ]
+
+
+def _answers(conversation: Conversation) -> Iterator[tuple[str, str]]:
+    """Each turn of the user with the assistant's turn after it."""
+    for asked, answer in itertools.pairwise(conversation.turns):
+        if (asked.role, answer.role) == ("user", "assistant"):
+            yield _canonical(asked.text), _canonical(answer.text)
 
 
 def times_in_epoch(turns: Sequence[Turn], weight: float) -> int:

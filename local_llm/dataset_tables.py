@@ -2,20 +2,23 @@
 """Reads rows from tables: comma and tab separated, parquet, saved datasets.
 
 Knows nothing of conversations, and nothing of the hub; the libraries that
-read parquet are imported where there is some.
+read parquet are imported where there is some. What a table holds as JSON
+comes out as what was written; its other objects are a TableObject.
 Raises DatasetError with the file, and the row or line where there is one.
 """
 
 import csv
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import DatasetError
-from .row_values import Row, names_of, shorten
+from .row_values import Row, TableObject, names_of, shorten
 
 LONGEST_FIELD = 1 << 30
+ROWS_AT_ONCE = 1000
 MAX_TABLE_BYTES = 1 << 33  # a small parquet file can hold terabytes
 SAVED_DATASET, SAVED_SPLITS = "state.json", "dataset_dict.json"
 
@@ -104,14 +107,10 @@ def parquet_rows(stream: BinaryIO, path: Path) -> Iterator[tuple[str, Row]]:
     """
     import pyarrow.parquet
 
-    number = 0
     with _unreadable_tables(path):
         file = pyarrow.parquet.ParquetFile(stream)
         _check_size(file.metadata, path)
-        for batch in file.iter_batches(batch_size=1000):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"row {number}", row
+        yield from _rows_of(file.iter_batches(batch_size=ROWS_AT_ONCE))
 
 
 def _check_size(metadata: Any, path: Path) -> None:
@@ -162,8 +161,54 @@ def saved_rows(folder: Path, split: str) -> Iterator[tuple[str, Row]]:
                     fix="name one of them as split",
                 )
             saved = saved[split]
-        for number, row in enumerate(saved, start=1):
-            yield f"row {number}", row
+        yield from dataset_rows(saved)
+
+
+def dataset_rows(dataset: Any) -> Iterator[tuple[str, Row]]:
+    """Reads the rows of a table of the library datasets.
+
+    Args:
+        dataset (`datasets.Dataset`):
+            The table.
+
+    Yields:
+        `tuple[str, dict]`:
+            "row 3", and the row.
+    """
+    # As the table has them: the library's own values do not tell a null that
+    # was written from one that fills a place.
+    tables = dataset.with_format("arrow").iter(batch_size=ROWS_AT_ONCE)
+    yield from _rows_of(tables)
+
+
+def _rows_of(batches: Iterable[Any]) -> Iterator[tuple[str, Row]]:
+    number = 0
+    for batch in batches:
+        kinds = {field.name: field.type for field in batch.schema}
+        for row in batch.to_pylist():
+            number += 1
+            yield (
+                f"row {number}",
+                {name: _plain(one, kinds[name]) for name, one in row.items()},
+            )
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """A value of a column of that type, in terms of JSON."""
+    import pyarrow
+
+    if value is None:
+        return None
+    if isinstance(kind, pyarrow.JsonType):
+        return json.loads(value)
+    if pyarrow.types.is_struct(kind):
+        members = {field.name: field.type for field in kind}
+        return TableObject(
+            {name: _plain(one, members[name]) for name, one in value.items()},
+        )
+    if isinstance(value, list) and hasattr(kind, "value_type"):
+        return [_plain(one, kind.value_type) for one in value]
+    return value
 
 
 @contextmanager
@@ -177,7 +222,7 @@ def _unreadable_tables(path: Path) -> Iterator[None]:
     except (
         pyarrow.ArrowException,
         *(OSError, ValueError, KeyError, TypeError, OverflowError),
-        MemoryError,
+        *(MemoryError, RecursionError),
     ) as error:
         said = str(error).strip().partition("\n")[0]
         raise DatasetError(

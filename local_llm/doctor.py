@@ -5,7 +5,6 @@ Loads no model and changes nothing; asks the hub whether gated repositories are
 open to the token. Raises nothing: what cannot be found out is said so.
 """
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,12 +87,12 @@ def _free_disk(folder: Path) -> str:
 
 
 def _free_memory() -> str:
-    try:
-        pages = os.sysconf("SC_AVPHYS_PAGES")
-        size = os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return "unknown on this system"
-    return f"{pages * size / _GIB:.1f} GiB"
+    """What a dry run compares with, so that both say the same."""
+    import torch
+
+    from .memory import free_memory_bytes
+
+    return f"{free_memory_bytes(torch.device('cpu')) / _GIB:.1f} GiB"
 
 
 def _access(repository: HubRepository) -> str:

@@ -172,6 +172,7 @@ def estimate_disk(
     shape: ModelShape,
     optimizer: str,
     checkpoints: int,
+    keeps_best: bool,
 ) -> DiskEstimate:
     """The room that a run needs.
 
@@ -182,8 +183,11 @@ def estimate_disk(
             As `training_args` name it.
         checkpoints (`int`):
             How many are there at once.
+        keeps_best (`bool`):
+            Whether each has the best weights besides the last ones.
     """
-    state = shape.trained_bytes + optimizer_bytes(shape, optimizer)
+    weights = shape.trained_bytes * (2 if keeps_best else 1)
+    state = weights + optimizer_bytes(shape, optimizer)
     tokenizer = shape.vocabulary * _TOKENIZER_BYTES
     return DiskEstimate(
         checkpoints=checkpoints * state,

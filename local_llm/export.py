@@ -3,52 +3,46 @@
 
 Run `python -m local_llm.export RUN` with `--merge`, `--gguf` or `--push`.
 Puts the steps in order; what they do is done elsewhere. Exit codes: 0, 2 for
-input that must be corrected, 3 for an environment that lacks something, 130
-and 143 after a signal, 1 for a bug.
+input that must be corrected, 3 for an environment that lacks something, 129,
+130 and 143 after a signal, 1 for a bug.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import logging
 import os
-import re
-import shutil
+import shlex
 import signal
 import sys
-import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from .errors import (
     EXIT_BUG,
-    CheckpointError,
     ConfigError,
     LocalLLMError,
+    ModelAccessError,
     WeightsError,
 )
+from .stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from .export_folders import Export
     from .finished_runs import RunFolder
     from .hub_access import HubRepository
-    from .model_sources import LoadRequest
 
-GGUF_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
-"""Of each weight; a block of 32 in q8_0 has a scale of 16 bits."""
-
-MERGED_BYTES = {"float32": 4.0, "bfloat16": 2.0}
-
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-_SMALL_FILES = ("*.json", "*.jinja", "*.model")
+_COMMAND = ("python", "-m", "local_llm.export")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; the exit code is returned."""
     arguments = parse_arguments(argv)
-    signal.signal(signal.SIGTERM, _terminated)
+    _end_in_order_on_signals()
     _configure_output(arguments.debug)
     try:
         export(arguments)
@@ -58,8 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left behind", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        left = str(error) or "nothing was left behind"
+        print(f"interrupted; {left}", file=sys.stderr)
         return 128 + signal.SIGINT
     # Whatever is left is a fault of the program; a traceback helps nobody
     # who has not asked for one.
@@ -79,11 +74,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Make something that works elsewhere of a finished run.",
     )
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    add(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="the folder of a finished run, or with --push of an export",
+    )
     add("--merge", action="store_true", help="a whole model: base + adapter")
     add(
         "--gguf",
-        choices=tuple(GGUF_BYTES),
+        choices=("f16", "q8_0"),
         help="a GGUF file with an Ollama Modelfile",
     )
     add(
@@ -94,8 +94,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--dtype",
-        choices=tuple(MERGED_BYTES),
-        default="float32",
+        choices=("float32", "bfloat16"),
         help="of the merged weights: float32 keeps every reply, bfloat16 "
         "takes half the space and rounds (default: float32)",
     )
@@ -128,33 +127,38 @@ def export(wanted: argparse.Namespace) -> None:
         `WeightsError`: Base and adapter do not give a model.
     """
     _check_arguments(wanted)
+    from .export_cards import check_card
     from .finished_runs import read_run_folder
-    from .hub_upload import check_upload, upload_folder
 
+    if not wanted.debug:
+        _silence_libraries()
     # Without "..", so that a folder beside it has a name.
     run = read_run_folder(Path(os.path.abspath(wanted.run)))
     _check_run(run, wanted)
-    repository = _repository(wanted.push) if wanted.push else None
+    check_card(run.folder)
+    planned = _planned(run, wanted)
+    repository = _prepared_repository(wanted)
+    if planned is not None:
+        _write(planned, repository)
     if repository is not None:
-        check_upload(repository)
-    made = _make(run, wanted)
-    if repository is not None:
-        folder = made or run.folder
-        _say(f"uploading {folder}")
-        visibility = "private" if wanted.private else None
-        _say(f"uploaded: {upload_folder(folder, repository, visibility)}")
+        folder = run.folder if planned is None else planned.target
+        _upload(folder, repository, wanted)
 
 
 def _check_arguments(wanted: argparse.Namespace) -> None:
+    makes = wanted.merge or wanted.gguf
     problems = []
-    if not (wanted.merge or wanted.gguf or wanted.push):
+    if not (makes or wanted.push):
         problems.append("nothing to do: give --merge, --gguf or --push")
-    if wanted.to and not (wanted.merge or wanted.gguf):
-        problems.append("--to is for what --merge or --gguf write")
+    problems += [
+        f"--{name} is for what --merge or --gguf write"
+        for name in ("to", "base", "dtype")
+        if getattr(wanted, name) and not makes
+    ]
     if wanted.private and not wanted.push:
         problems.append("--private is for --push")
-    if wanted.push and not _REPOSITORY.fullmatch(wanted.push):
-        problems.append(f"--push: wanted OWNER/NAME, found {wanted.push!r}")
+    if wanted.push:
+        problems += _problems_of(wanted.push)
     if problems:
         raise ConfigError("local_llm.export", problems)
     if wanted.gguf and importlib.util.find_spec("gguf") is None:
@@ -164,143 +168,134 @@ def _check_arguments(wanted: argparse.Namespace) -> None:
         )
 
 
+def _problems_of(repository: str) -> list[str]:
+    """What the hub would not take as the name of a repository."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    if repository.count("/") != 1:
+        return [f"--push: wanted OWNER/NAME, found {repository!r}"]
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        return [f"--push: {error}"]
+    return []
+
+
 def _check_run(run: "RunFolder", wanted: argparse.Namespace) -> None:
-    if wanted.merge and run.holds == "model":
+    if run.holds == "adapter":
+        return
+    if run.holds == "gguf" and (wanted.merge or wanted.gguf):
         raise ConfigError(
             str(run.folder),
-            ["--merge: it holds a whole model, there is nothing to merge"],
+            ["it holds a GGUF file, nothing more can be made of it"],
+            fix="use --push, or give the folder that it was made of",
+        )
+    problems = [
+        f"--{name}: {why}"
+        for name, why in (
+            ("merge", "there is nothing to merge"),
+            ("base", "it needs none"),
+            ("dtype", "its weights stay as they are"),
+        )
+        if getattr(wanted, name)
+    ]
+    if problems:
+        raise ConfigError(
+            f"{run.folder}, which holds a whole model",
+            problems,
             fix="use --gguf or --push, or load the folder as it is",
         )
 
 
-def _repository(repo_id: str) -> "HubRepository":
-    from .hub_access import HubRepository
-    from .hub_token import hub_token
-
-    return HubRepository("model", repo_id, token=_secret(hub_token()))
-
-
-def _make(run: "RunFolder", wanted: argparse.Namespace) -> Path | None:
-    """Write what is wanted; None where that is nothing."""
+def _planned(run: "RunFolder", wanted: argparse.Namespace) -> "Export | None":
+    """What is to be written, checked; None where nothing is."""
     if not (wanted.merge or wanted.gguf):
         return None
-    end = "merged" if wanted.merge else "gguf"
-    target = wanted.to or run.folder.with_name(f"{run.folder.name}-{end}")
-    _check_target(target)
-    if not wanted.debug:
-        _hide_bars_of_libraries()
-    request = _request(run, wanted)
-    _check_room(request, run, wanted, target)
-    if wanted.merge:
-        _write_merged(run, request, wanted, target)
-    else:
-        _write_gguf(run, request, wanted, target)
-    _say(f"written: {target}")
-    return target
-
-
-def _check_target(target: Path) -> None:
-    from .atomic_files import check_writable
-
-    if target.exists():
-        raise CheckpointError(
-            f"{target.absolute()} is there already",
-            fix="remove or rename it, or choose another folder with --to",
-        )
-    check_writable(target)
-
-
-def _request(run: "RunFolder", wanted: argparse.Namespace) -> "LoadRequest":
-    """The base model of an adapter; of a whole model, the model itself."""
+    from .export_folders import Export, check_export
     from .finished_runs import unquantized_base
     from .hub_token import hub_token
     from .surroundings import cache_folder
 
-    itself = str(run.folder) if run.holds == "model" else None
-    return unquantized_base(
-        run,
-        itself or wanted.base,
-        wanted.dtype,
-        cache_folder(os.environ),
-        _secret(hub_token()),
+    dtype = wanted.dtype or "float32"
+    end = "merged" if wanted.merge else "gguf"
+    target = wanted.to or run.folder.with_name(f"{run.folder.name}-{end}")
+    planned = Export(
+        run=run,
+        request=unquantized_base(
+            run,
+            str(run.folder) if run.holds == "model" else wanted.base,
+            dtype,
+            cache_folder(os.environ),
+            _secret(hub_token()),
+        ),
+        target=Path(os.path.abspath(target)),
+        merges=wanted.merge,
+        gguf=wanted.gguf,
+        dtype=dtype,
+        progress=_say,
     )
+    check_export(planned)
+    return planned
 
 
-def _check_room(
-    request: "LoadRequest",
-    run: "RunFolder",
+def _prepared_repository(
     wanted: argparse.Namespace,
-    target: Path,
-) -> None:
-    from .merged_model import check_disk, check_memory, count_parameters
+) -> "HubRepository | None":
+    """The repository to upload to, which is there; None where none is."""
+    if not wanted.push:
+        return None
+    from .hub_access import HubRepository
+    from .hub_token import hub_token
+    from .hub_upload import prepare_repository
 
-    parameters = count_parameters(request, _say)
-    each = GGUF_BYTES.get(wanted.gguf, 0.0)
-    if run.holds == "adapter":
-        check_memory(request, parameters)
-        each += MERGED_BYTES[wanted.dtype]
-    check_disk(target, int(parameters * each))
+    token = _secret(hub_token())
+    repository = HubRepository("model", wanted.push, token=token)
+    prepare_repository(repository, "private" if wanted.private else None)
+    return repository
 
 
-def _write_merged(
-    run: "RunFolder",
-    request: "LoadRequest",
+def _write(planned: "Export", repository: "HubRepository | None") -> None:
+    from .export_folders import write_export
+
+    left = "nothing was left behind"
+    if repository is not None:
+        left += f" but the repository {repository.repo_id}"
+    with _leaving(left):
+        write_export(planned)
+    _say(f"written: {planned.target}")
+
+
+def _upload(
+    folder: Path,
+    repository: "HubRepository",
     wanted: argparse.Namespace,
-    target: Path,
 ) -> None:
-    from .atomic_files import sealed_folder
-    from .export_cards import write_merged_card
-    from .merged_model import write_merged_model
+    from .hub_upload import upload_files
+    from .public_files import public_files
 
-    with sealed_folder(target) as partial:
-        write_merged_model(run.folder, request, partial, _say)
-        write_merged_card(run.folder, request.source, wanted.dtype, partial)
-        if wanted.gguf:
-            _add_gguf(partial, run, wanted.gguf, partial)
-
-
-def _write_gguf(
-    run: "RunFolder",
-    request: "LoadRequest",
-    wanted: argparse.Namespace,
-    target: Path,
-) -> None:
-    from .atomic_files import sealed_folder
-    from .export_cards import write_gguf_card
-    from .merged_model import write_merged_model
-
-    with (
-        sealed_folder(target) as partial,
-        tempfile.TemporaryDirectory(
-            prefix=f".{target.name}.merged-",
-            dir=partial.parent,
-        ) as scratch,
-    ):
-        merged = run.folder
-        if run.holds == "adapter":
-            merged = Path(scratch)
-            write_merged_model(run.folder, request, merged, _say)
-        name = _add_gguf(merged, run, wanted.gguf, partial)
-        write_gguf_card(run.folder, request.source, name, partial)
+    private = ["--private"] if wanted.private else []
+    again = [*_COMMAND, folder, "--push", repository.repo_id, *private]
+    fix = f"upload {folder} with: {shlex.join(map(str, again))}"
+    left = f"{folder} and the repository {repository.repo_id} are there\n"
+    _say(f"uploading {folder}")
+    try:
+        with _leaving(f"{left}  fix: {fix}"):
+            files = public_files(folder)
+            page = upload_files(files, repository, f"Upload {folder.name}")
+    except ModelAccessError as error:
+        error.fix = f"{error.fix}; then {fix}"
+        raise
+    _say(f"uploaded: {page}")
 
 
-def _add_gguf(model: Path, run: "RunFolder", kind: str, folder: Path) -> str:
-    """Write the GGUF file of a model and its Modelfile; the file's name."""
-    from .gguf_export import write_gguf
-    from .ollama import write_modelfile
-
-    name = f"{run.folder.name}-{kind}.gguf"
-    _say(f"writing {name}")
-    write_gguf(model, folder / name, kind)
-    # The Modelfile is written where the template is, which may be the folder
-    # of the run: that one is sealed, so a copy of the small files it is.
-    with tempfile.TemporaryDirectory() as scratch:
-        for pattern in _SMALL_FILES:
-            for file in model.glob(pattern):
-                shutil.copyfile(file, Path(scratch) / file.name)
-        modelfile = write_modelfile(Path(scratch), name)
-        shutil.copyfile(modelfile, folder / modelfile.name)
-    return name
+@contextlib.contextmanager
+def _leaving(what: str) -> Iterator[None]:
+    """Let an interruption say what is there all the same."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(what) from error
 
 
 def _secret(token: "SecretStr | None") -> str | None:
@@ -321,10 +316,22 @@ def _configure_output(debug: bool) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _hide_bars_of_libraries() -> None:
+def _silence_libraries() -> None:
+    """What they set up when they are imported, so not before."""
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 
+    hub_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+
+
+def _end_in_order_on_signals() -> None:
+    """Let what is half written be deleted; Ctrl-C does so anyway."""
+    for number in STOP_SIGNALS:
+        # Ignored is what nohup wants.
+        is_ignored = signal.getsignal(number) is signal.SIG_IGN
+        if number != signal.SIGINT and not is_ignored:
+            signal.signal(number, _terminated)
 
 
 def _terminated(number: int, frame: object) -> NoReturn:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from peft import LoraConfig
+
 from . import adapters, checkpoints, processes, runs
 from .base_model import BaseModel, load_private_model
 from .chat_datasets import ChatData
 from .errors import CheckpointError, ConfigError
+from .library_defaults import DEFAULT_SEED
 from .model_sources import LoadRequest
 from .reports import Reply, RunReport
 from .resume_rules import RunRecord
@@ -172,16 +175,45 @@ def choose_weights(
         return _fresh_adapter(base, settings)
     if adapter is not None:
         # A copy, so that a run that fails leaves the one in use as it was.
-        _check_same_config(base, adapter, settings)
+        check_same_config(adapters.config_of(base, adapter), settings)
         return AdapterWeights(base, adapters.copy_adapter(base, adapter))
     if settings.lora_config is not None:
         return _fresh_adapter(base, settings)
-    raise ConfigError(
+    raise nothing_to_continue()
+
+
+def nothing_to_continue() -> ConfigError:
+    """There is no adapter to train further, and none is described."""
+    return ConfigError(
         "fine_tune_config",
         ["continue_lora_finetuning: no adapter is in use to continue"],
         fix="name the adapter's folder in local_model_path, or give "
         "lora_config for a new one",
     )
+
+
+def check_same_config(own: LoraConfig, settings: FineTuneSettings) -> None:
+    """An adapter that is continued keeps its own configuration.
+
+    Args:
+        own (`LoraConfig`):
+            The adapter's.
+        settings (`FineTuneSettings`):
+            What to train.
+
+    Raises:
+        `ConfigError`: The settings have another.
+    """
+    differing = adapters.differing_keys(own, settings.lora_config)
+    if differing:
+        raise ConfigError(
+            "fine_tune_config.lora_config",
+            [
+                f"{key}: the adapter to continue has {has!r}, found {wanted!r}"
+                for key, (has, wanted) in differing.items()
+            ],
+            fix="leave lora_config out: the adapter's own is used",
+        )
 
 
 def _unquantized(request: LoadRequest) -> LoadRequest:
@@ -200,24 +232,6 @@ def _fresh_adapter(
     base: BaseModel,
     settings: FineTuneSettings,
 ) -> AdapterWeights:
-    seed = settings.training_args.get("seed", adapters.DEFAULT_SEED)
+    seed = settings.training_args.get("seed", DEFAULT_SEED)
     name = adapters.add_adapter(base, settings.lora_config, seed)
     return AdapterWeights(base, name)
-
-
-def _check_same_config(
-    base: BaseModel,
-    adapter: str,
-    settings: FineTuneSettings,
-) -> None:
-    """An adapter that is continued keeps its own configuration."""
-    differing = adapters.differing_keys(base, adapter, settings.lora_config)
-    if differing:
-        raise ConfigError(
-            "fine_tune_config.lora_config",
-            [
-                f"{key}: the adapter to continue has {has!r}, found {wanted!r}"
-                for key, (has, wanted) in differing.items()
-            ],
-            fix="leave lora_config out: the adapter's own is used",
-        )

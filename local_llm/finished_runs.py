@@ -1,21 +1,21 @@
 # -*- coding: utf-8 -*-
-"""What lies in the folder that a finished run has left.
+"""What lies in the folder that a finished run, or an export, has left.
 
-Checks it against its manifest and says whether it holds an adapter or a whole
-model, and on which base it was trained. Loads no weights. Raises
-CheckpointError and WeightsError.
+Checks it against its manifest and says whether it holds an adapter, a whole
+model or a GGUF file, and on which base it was trained. Loads no weights.
+Raises CheckpointError and WeightsError.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import atomic_files, model_files
-from .adapter_files import ADAPTER_FILE, BASE_FILE
+from . import atomic_files, model_files, reports
+from .adapter_files import ADAPTER_FILE, BASE_FILE, NamedBase, noted_base
 from .errors import CheckpointError, WeightsError
 from .model_sources import LoadRequest
 
+Holding = Literal["adapter", "model", "gguf"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -26,12 +26,12 @@ class RunFolder:
     Attributes:
         folder (`Path`):
             Where it is.
-        holds (`Literal["adapter", "model"]`):
-            What training has left there.
+        holds (`Literal["adapter", "model", "gguf"]`):
+            What training, or an export, has left there.
     """
 
     folder: Path
-    holds: Literal["adapter", "model"]
+    holds: Holding
 
 
 def read_run_folder(folder: Path) -> RunFolder:
@@ -47,12 +47,14 @@ def read_run_folder(folder: Path) -> RunFolder:
             fix="give the folder that fine-tuning has left, output_dir in "
             "the config",
         )
-    atomic_files.check_manifest(folder)
+    reports.check_run(folder)
     if (folder / ADAPTER_FILE).is_file():
         return RunFolder(folder, "adapter")
     if (folder / "config.json").is_file():
         model_files.check_folder(folder)
         return RunFolder(folder, "model")
+    if any(folder.glob("*.gguf")):
+        return RunFolder(folder, "gguf")
     raise CheckpointError(
         f"{folder.absolute()} holds neither an adapter nor a model",
         fix="give the folder that fine-tuning has left, output_dir in the "
@@ -76,7 +78,8 @@ def unquantized_base(
         run (`RunFolder`):
             The run whose adapter goes onto it.
         base (`str | None`):
-            Where it is; None takes what the run has noted.
+            Where it is; None takes what the run has noted. The revision is
+            the noted one where the name is.
         precision (`Precision`):
             The number format to load it in.
         cache (`Path`):
@@ -87,8 +90,10 @@ def unquantized_base(
     Raises:
         `WeightsError`: The run does not say where it is, or it is gone.
     """
+    found = _base_of(run.folder, base)
     return LoadRequest(
-        source=_existing(base or _noted_base(run.folder)),
+        source=_existing(found.name),
+        revision=found.revision,
         cache=cache,
         tokenizer=str(run.folder.absolute()),
         # Neither of the load_in_ keys: this one alone sets the format.
@@ -98,17 +103,17 @@ def unquantized_base(
     )
 
 
-def _noted_base(folder: Path) -> str:
-    path = folder / BASE_FILE
-    try:
-        name = json.loads(path.read_text(encoding="utf-8"))["name"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+def _base_of(folder: Path, named: str | None) -> NamedBase:
+    noted = noted_base(folder)
+    if named and (noted is None or noted.name != named):
+        return NamedBase(named)
+    if noted is None:
         raise WeightsError(
-            f"{path.absolute()} does not say which base model the adapter "
-            f"belongs to",
+            f"{(folder / BASE_FILE).absolute()} does not say which base "
+            f"model the adapter belongs to",
             fix="name the base model with --base",
-        ) from error
-    return str(name)
+        )
+    return noted
 
 
 def _existing(name: str) -> str:

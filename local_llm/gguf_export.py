@@ -7,14 +7,13 @@ WeightsError and CheckpointError.
 """
 
 import math
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gguf
 from gguf import GGUFWriter, LlamaFileType
 
-from . import atomic_files
+from . import atomic_files, disk_room
 from .errors import CheckpointError, WeightsError
 from .gguf_families import describe, family_of, name_of, text_config
 from .gguf_tensors import GgufTensor, Kind, load_tensor, plan_tensors
@@ -22,7 +21,7 @@ from .gguf_vocabulary import read_vocabulary
 from .model_files import check_folder, load_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 _FILE_TYPES = {
     "f16": LlamaFileType.MOSTLY_F16,
@@ -73,6 +72,30 @@ def write_gguf(folder: Path, target: Path, kind: Kind) -> Path:
     return target
 
 
+def check_convertible(
+    config: "PreTrainedConfig",
+    tokenizer: "PreTrainedTokenizerBase",
+    source: str,
+) -> None:
+    """Find out, before there are weights to write, whether they can be.
+
+    Args:
+        config (`PreTrainedConfig`):
+            The model's configuration.
+        tokenizer (`PreTrainedTokenizerBase`):
+            The tokenizer that it will have.
+        source (`str`):
+            Where the model comes from, for messages.
+
+    Raises:
+        `WeightsError`: The family or the tokenizer is none that can be
+            written.
+    """
+    config = text_config(config)
+    family_of(config, source)
+    read_vocabulary(tokenizer, config.vocab_size)
+
+
 def _load_config(folder: Path) -> "PreTrainedConfig":
     from transformers import AutoConfig
 
@@ -88,8 +111,8 @@ def _load_config(folder: Path) -> "PreTrainedConfig":
 def _check_room(target: Path, plan: list[GgufTensor]) -> None:
     """Find a full disk before anything is written."""
     needed = sum(tensor.size for tensor in plan) + _ROOM_FOR_HEAD
-    atomic_files.check_writable(target)
-    free = shutil.disk_usage(target.parent).free
+    disk_room.check_writable(target)
+    free = disk_room.free_bytes(target)
     if free < needed:
         raise CheckpointError(
             f"{target.absolute()} takes {needed / 1e9:.2f} GB, and "

@@ -1,13 +1,14 @@
 # -*- coding: utf-8 -*-
-"""Uploads a folder to a model repository of the Hugging Face hub.
+"""Uploads files to a model repository of the Hugging Face hub.
 
 Only on request, with a token that may write, which is never shown. Deletes
 nothing there. Raises ModelAccessError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ModelAccessError
 from .hub_access import (
@@ -18,6 +19,11 @@ from .hub_access import (
     http_error,
 )
 
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
+
+Visibility = Literal["private", "public"]
+
 _WRITE_FIX = (
     f"put a token with write access, from {TOKEN_PAGE}, into "
     f"{TOKEN_VARIABLES}; the owner must be its account, or an organisation "
@@ -25,12 +31,25 @@ _WRITE_FIX = (
 )
 
 
-def check_upload(repository: HubRepository) -> None:
-    """Find out whether the hub knows the token; writes nothing.
+def prepare_repository(
+    repository: HubRepository,
+    visibility: Visibility | None = None,
+) -> None:
+    """Make the repository where it is not there yet.
+
+    Before what is uploaded is made, which may take long: a token that may
+    not write is found out now.
+
+    Args:
+        repository (`HubRepository`):
+            Where to, and as whom.
+        visibility (`Literal["private", "public"] | None`, optional):
+            Of a repository that is made now; None for the account's default.
+            One that is there must be private where that is wanted.
 
     Raises:
-        `ModelAccessError`: There is no token, or the hub refuses it or
-            cannot be reached.
+        `ModelAccessError`: There is no token, the hub refuses it or cannot
+            be reached, or the repository is public.
     """
     from huggingface_hub import HfApi
 
@@ -39,25 +58,32 @@ def check_upload(repository: HubRepository) -> None:
             f"no token to upload to {repository.repo_id} with",
             fix=_WRITE_FIX,
         )
+    hub = HfApi(token=repository.token)
     with _translated_errors(repository):
-        HfApi(token=repository.token).whoami()
+        _refuse_a_reader(hub.whoami(), repository)
+        hub.create_repo(
+            repository.repo_id,
+            visibility=visibility,
+            exist_ok=True,
+        )
+        if visibility == "private":
+            _refuse_a_public(hub.repo_info(repository.repo_id), repository)
 
 
-def upload_folder(
-    folder: Path,
+def upload_files(
+    files: Mapping[str, Path | bytes],
     repository: HubRepository,
-    visibility: str | None,
+    message: str,
 ) -> str:
-    """Upload a folder as one commit; the repository is made where needed.
+    """Upload files as one commit to a repository that is there.
 
     Args:
-        folder (`Path`):
-            What to upload, all of it.
+        files (`Mapping[str, Path | bytes]`):
+            By their names there, where they lie or what they hold.
         repository (`HubRepository`):
             Where to, and as whom.
-        visibility (`str | None`):
-            `private` or `public` for a repository that is made now; None for
-            the account's default.
+        message (`str`):
+            Of the commit.
 
     Returns:
         `str`: The page of the repository.
@@ -65,21 +91,39 @@ def upload_folder(
     Raises:
         `ModelAccessError`: The hub refuses, or cannot be reached.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
 
-    hub = HfApi(token=repository.token)
     with _translated_errors(repository):
-        made = hub.create_repo(
+        done = HfApi(token=repository.token).create_commit(
             repository.repo_id,
-            visibility=visibility,
-            exist_ok=True,
+            [CommitOperationAdd(name, one) for name, one in files.items()],
+            commit_message=message,
         )
-        hub.upload_folder(
-            repo_id=repository.repo_id,
-            folder_path=folder,
-            commit_message=f"Upload {folder.name}",
+    return str(done.repo_url)
+
+
+def _refuse_a_reader(
+    account: Mapping[str, Any],
+    repository: HubRepository,
+) -> None:
+    """To make a repository that is there already succeeds with any token."""
+    token = account.get("auth", {}).get("accessToken", {})
+    if token.get("role") == "read":
+        raise ModelAccessError(
+            f"the token may not write to {repository.repo_id}: it is one "
+            f"that only reads",
+            fix=_WRITE_FIX,
         )
-    return str(made)
+
+
+def _refuse_a_public(info: "ModelInfo", repository: HubRepository) -> None:
+    if not info.private:
+        raise ModelAccessError(
+            f"{repository.repo_id} is there already and is public; nothing "
+            f"was uploaded",
+            fix=f"make it private at {repository.page}/settings, choose "
+            "another name, or leave --private out",
+        )
 
 
 @contextmanager

@@ -77,7 +77,7 @@ LIBRARIES: dict[str, Library] = {
 
 
 _REPORTERS = (
-    "'all', 'none', 'azure_ml', 'clearml', 'codecarbon', 'comet_ml', "
+    "'none', 'azure_ml', 'clearml', 'codecarbon', 'comet_ml', "
     "'dagshub', 'dvclive', 'flyte', 'kubeflow', 'mlflow', 'neptune', "
     "'swanlab', 'tensorboard', 'trackio', 'wandb'"
 )
@@ -99,6 +99,8 @@ _NARROWER = {
     "lr_scheduler_kwargs": "dict | None",
     "pad_to_multiple_of": "int | Literal['auto'] | None",
     "report_to": f"Literal[{_REPORTERS}] | list[Literal[{_REPORTERS}]] | None",
+    # The best weights are kept with every checkpoint, whenever it is written.
+    "save_strategy": "Literal['no', 'steps', 'epoch']",
     # Biases are the base model's, and other ways of starting, such as PiSSA,
     # change it as well; all adapters share it.
     "bias": "Literal['none']",

@@ -76,6 +76,18 @@ class LoadedModel:
         size = self.base.context_size
         return min(size, self.settings.context_size or size)
 
+    def base_settings(self) -> ModelSettings:
+        """The settings of the weights themselves: of those below an adapter,
+        where that is what the settings name.
+
+        Raises:
+            `WeightsError`: The adapter does not say what it was trained on.
+        """
+        folder = self._adapter_folder(self.settings)
+        if folder is None:
+            return self.settings
+        return self._settings_below(folder, self.settings)
+
     def listen(self, listener: Listener) -> None:
         """Tell somebody else how far things are from now on."""
         self.surroundings = dataclasses.replace(
@@ -130,7 +142,7 @@ class LoadedModel:
         report = None
         if atomic_files.is_sealed(folder):
             report = reports.read_report(folder)
-            atomic_files.check_manifest(folder)
+            reports.check_run(folder)
         self._load_finished(folder, report)
         log.info("adapter loaded folder=%s", folder)
 
@@ -242,7 +254,11 @@ class LoadedModel:
         """The settings that load the base model of an adapter."""
         if self._adapter_folder(self._configured) != folder:
             return self._configured
-        return with_model(settings, named_base(folder), None)
+        base = named_base(folder)
+        return dataclasses.replace(
+            with_model(settings, base.name, None),
+            revision=base.revision,
+        )
 
     def _load_finished(
         self,

@@ -12,20 +12,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from peft import LoraConfig
+
 from . import (
     adapters,
     atomic_files,
     checkpoints,
+    disk_room,
     processes,
     reports,
     run_folders,
     runs,
 )
+from .adapter_files import read_lora_config
 from .base_model import BaseModel
 from .chat_datasets import ChatData, load_chat_data
 from .errors import ConfigError
-from .fine_tuning import FineTuning, choose_weights, open_for_all
+from .fine_tuning import (
+    FineTuning,
+    check_same_config,
+    choose_weights,
+    nothing_to_continue,
+    open_for_all,
+)
 from .loaded_model import LoadedModel, remove
+from .model_shapes import ModelToTrain
 from .reports import Reply, RunReport
 from .resume_rules import RunRecord
 from .run_folders import ExistingRun, OpenRun
@@ -34,8 +45,8 @@ from .settings_changes import for_training
 from .settings_data import DataPath
 from .surroundings import load_request
 from .trackers import check_installed
-from .training_arguments import chosen_training
-from .workloads import disk_needed
+from .training_arguments import check_arguments, chosen_training
+from .workloads import disk_needed, model_to_train
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +65,7 @@ class LocalModel(LoadedModel):
 
         Raises:
             `ConfigError`: There is no such way to start.
+            `CheckpointError`: What is trained could not be written.
         """
         if initial_fine_tuning not in get_args(InitialFineTuning):
             raise ConfigError(
@@ -67,6 +79,11 @@ class LocalModel(LoadedModel):
         if not wanted or initial_fine_tuning == "off":
             self.load_model()
             return
+        if initial_fine_tuning == "retrain":
+            self.check_output("set_aside")
+        # A finished run may be of these settings, and is only read then.
+        elif not atomic_files.is_sealed(self.output_folder()):
+            self.check_output(self._existing_run())
         data = self.read_data()
         self.load_model()
         if initial_fine_tuning == "retrain":
@@ -84,7 +101,8 @@ class LocalModel(LoadedModel):
         """Read and check the conversations, without any weights.
 
         Raises:
-            `ConfigError`: No data is named, or a tracker is not installed.
+            `ConfigError`: No data is named, a tracker or an optimizer is not
+                installed, or the training arguments are refused.
             `DatasetError`: They cannot be trained on.
             `ModelAccessError`: The hub refuses.
         """
@@ -94,6 +112,7 @@ class LocalModel(LoadedModel):
             raise ConfigError(self.settings.config_name, [problem])
         chosen = for_training(self.settings, fine_tune_config)
         check_installed(chosen.training_args.get("report_to"))
+        check_arguments(chosen, self.settings.device)
         return load_chat_data(
             data_path,
             token=self.surroundings.token,
@@ -116,18 +135,41 @@ class LocalModel(LoadedModel):
         self,
         existing_run: ExistingRun,
         output_dir: str | Path | None = None,
+        fine_tune_config: Mapping[str, Any] | None = None,
     ) -> None:
         """Find out, before anything is loaded, whether a run can begin.
 
         Raises:
+            `ConfigError`: There is no adapter to continue, or of another
+                configuration.
             `CheckpointError`: The folder cannot be written, its disk is too
                 small, or something is in the way.
         """
         if processes.is_main():
             output = self.output_folder(output_dir)
             run_folders.check_output(output, existing_run)
-            needed = self._disk_needed(for_training(self.settings, None))
-            atomic_files.check_disk_space(output, needed)
+            chosen = for_training(self.settings, fine_tune_config)
+            needed = self._disk_needed(chosen)
+            disk_room.check_disk_space(output, needed)
+
+    def model_to_train(self, chosen: FineTuneSettings) -> ModelToTrain:
+        """What a run would load and train; no weights are read.
+
+        Args:
+            chosen (`FineTuneSettings`):
+                How.
+
+        Raises:
+            `ConfigError`: There is no adapter to continue, or of another
+                configuration.
+            `WeightsError`: There is no such model.
+        """
+        return model_to_train(
+            load_request(self.base_settings(), self.surroundings),
+            self._lora_config(chosen),
+            chosen.training_args,
+            self.surroundings.listener.on_status,
+        )
 
     def use_finished_run(
         self,
@@ -157,13 +199,8 @@ class LocalModel(LoadedModel):
         report = self.use_finished_run(data)
         if report is not None:
             return report
-        folder = checkpoints.unfinished_folder(self.output_folder())
-        begun = processes.from_main(lambda: checkpoints.is_unfinished(folder))
-        return self.fine_tune(
-            data,
-            before=before,
-            existing_run="resume" if begun else "set_aside",
-        )
+        existing_run = processes.from_main(self._existing_run)
+        return self.fine_tune(data, before=before, existing_run=existing_run)
 
     def fine_tune(
         self,
@@ -203,7 +240,7 @@ class LocalModel(LoadedModel):
         processes.check_launch()
         processes.connect(self.base.device.type)
         processes.from_main(
-            lambda: self.check_output(existing_run, output),
+            lambda: self.check_output(existing_run, output, fine_tune_config),
         )
         job = FineTuning(
             self._run_key(data, chosen),
@@ -228,17 +265,35 @@ class LocalModel(LoadedModel):
 
     # -- steps of fine-tuning ----------------------------------------------
 
+    def _existing_run(self) -> ExistingRun:
+        """How to go on where nobody has said it: with what was begun."""
+        folder = checkpoints.unfinished_folder(self.output_folder())
+        return "resume" if checkpoints.has_progress(folder) else "set_aside"
+
     def _disk_needed(self, chosen: FineTuneSettings) -> int:
-        settings = self.settings
-        adapter = self._adapter_folder(settings)
-        if adapter is not None:
-            settings = self._settings_below(adapter, settings)
-        return disk_needed(
-            load_request(settings, self.surroundings),
-            chosen,
-            chosen_training(chosen),
-            self.surroundings.listener.on_status,
-        )
+        wanted = self.model_to_train(chosen)
+        return disk_needed(wanted, chosen_training(chosen))
+
+    def _lora_config(self, chosen: FineTuneSettings) -> dict[str, Any] | None:
+        """Of the adapter that a run would train; None for all weights."""
+        if chosen.trains_all_weights:
+            return None
+        continued = self._continued(chosen)
+        if continued is not None:
+            check_same_config(continued, chosen)
+            return continued.to_dict()
+        if chosen.lora_config is None:
+            raise nothing_to_continue()
+        return chosen.lora_config
+
+    def _continued(self, chosen: FineTuneSettings) -> LoraConfig | None:
+        """The configuration of the adapter that would be trained further."""
+        if not chosen.continue_lora_finetuning:
+            return None
+        if self._adapter is not None:
+            return adapters.config_of(self.base, self._adapter)
+        folder = self._adapter_folder(self.settings)
+        return None if folder is None else read_lora_config(folder)
 
     def _run_key(self, data: ChatData, chosen: FineTuneSettings) -> str:
         base = self._starting_point(chosen)

@@ -62,7 +62,7 @@ def refusals(lora_config: Mapping[str, Any]) -> list[str]:
     for name, reason in REFUSED_STARTS.items():
         if isinstance(start, str) and start.lower().startswith(name):
             found.append(
-                "init_lora_weights: wanted true, false, 'gaussian' or "
-                f"'orthogonal', found {start!r}: {reason}",
+                "init_lora_weights: wanted true, false or 'gaussian', found "
+                f"{start!r}: {reason}",
             )
     return found

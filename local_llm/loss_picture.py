@@ -251,6 +251,8 @@ def _mark_best(
         verticalalignment="top",
         color=_GREEN,
         fontweight="bold",
+        # A line behind it would cross its digits.
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
     )
 
 

@@ -51,6 +51,7 @@ def write_merged_model(
     Raises:
         `WeightsError`: The base cannot be loaded, is not the adapter's, or
             the two do not add up.
+        `CheckpointError`: The disk has filled up.
     """
     base = load_private_model(request, progress)
     adapter = load_adapter(base, run)
@@ -58,8 +59,7 @@ def write_merged_model(
     model = _merged(base, adapter)
     _end_replies(model, base)
     progress("saving the merged model")
-    model.save_pretrained(folder)
-    base.tokenizer.save_pretrained(folder)
+    _save(model, base, folder)
 
 
 def count_parameters(
@@ -159,6 +159,19 @@ def _untie(model: "PreTrainedModel") -> None:
     if head.weight is embedding.weight:
         head.weight = torch.nn.Parameter(embedding.weight.detach().clone())
         model.config.tie_word_embeddings = False
+
+
+def _save(model: "PreTrainedModel", base: BaseModel, folder: Path) -> None:
+    try:
+        model.save_pretrained(folder)
+        base.tokenizer.save_pretrained(folder)
+    # What the file system refuses is another exception in each library, and
+    # tokenizers raises nothing narrower.
+    except Exception as error:
+        raise CheckpointError(
+            f"cannot write {folder.absolute()}: {error}",
+            fix="free some disk space, or choose another folder with --to",
+        ) from error
 
 
 def _end_replies(model: "PreTrainedModel", base: BaseModel) -> None:

@@ -5,6 +5,8 @@ Reads one row of a known format; tools become text through `tool_turns`.
 Raises DatasetError for a row that is wrong, RowDropped for one left out.
 """
 
+import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from .chat_format import Role
@@ -25,10 +27,9 @@ from .row_values import (
 )
 from .tool_turns import TurnWriter, read_call, read_calls, read_tools
 
-TURN_WITH_WEIGHT_0 = "turn with weight 0, not to be learned"
-
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 TOOL_ROLES = ("tool", "function")
+CALLS = ("tool_calls", "function_call")
 SPEAKERS: dict[str, Role] = {
     "system": "system",
     "human": "user",
@@ -50,8 +51,8 @@ def read_messages(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
-    _add_messages(writer, row, "messages", where, "turn")
+    writer = TurnWriter(where)
+    _add_messages(writer, list_of(row, "messages", where), "turn")
     writer.offer(read_tools(row, where))
     return writer.turns
 
@@ -65,13 +66,13 @@ def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
+    writer = TurnWriter(where)
     system = optional_text(row, "system", where)
     if system:
         writer.say("system", system, "system")
     turns = list_of(row, "conversations", where)
     for number, turn in enumerate(turns, start=1):
-        _add_sharegpt_turn(writer, turn, where, f"turn {number}")
+        _add_sharegpt_turn(writer, turn, f"turn {number}")
     writer.offer(read_tools(row, where))
     return writer.turns
 
@@ -79,50 +80,82 @@ def read_sharegpt(row: Row, where: str) -> list[WrittenTurn]:
 def read_prompt_completion(row: Row, where: str) -> list[WrittenTurn]:
     """Reads `prompt` and `completion`: two texts, or two lists of messages.
 
+    Nothing of a prompt is learned, though the assistant may speak in it. The
+    lists may be JSON text, as tables hold them.
+
     Args:
         row (`dict`):
             The row, by column.
         where (`str`):
             The place of the row, for messages.
     """
-    writer = TurnWriter()
-    prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, list) and isinstance(completion, list):
-        _add_messages(writer, row, "prompt", where, "prompt turn")
-        _add_messages(writer, row, "completion", where, "completion turn")
-        writer.offer(read_tools(row, where))
-        return writer.turns
-    for column, other in (("prompt", completion), ("completion", prompt)):
-        if isinstance(row[column], list) and other is not None:
+    writer = TurnWriter(where)
+    prompt = _as_messages(row["prompt"])
+    completion = _as_messages(row["completion"])
+    if prompt is not None and completion is not None:
+        _add_messages(writer, prompt, "prompt turn", learned=False)
+        _add_messages(writer, completion, "completion turn")
+    else:
+        _add_prompt_and_completion(writer, row["prompt"], row["completion"])
+    writer.offer(read_tools(row, where))
+    return writer.turns
+
+
+def _as_messages(value: object) -> list[object] | None:
+    """A list, or the list of messages in a text; None for other texts, which
+    may begin like JSON."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    speaks = [isinstance(one, dict) and "role" in one for one in found]
+    return found if speaks and all(speaks) else None
+
+
+def _add_prompt_and_completion(
+    writer: TurnWriter,
+    prompt: object,
+    completion: object,
+) -> None:
+    columns = {
+        "prompt": (prompt, completion),
+        "completion": (completion, prompt),
+    }
+    for column, (value, other) in columns.items():
+        if isinstance(value, list) and other is not None:
             raise DatasetError(
-                f"{where}, {column} is a list and the other is "
+                f"{writer.where}, {column} is a list and the other is "
                 f"{describe(other)}, want both as texts or both as lists",
                 fix="write prompt and completion in the same form",
             )
-    writer.say("user", text_of(prompt, f"{where}, prompt"), "prompt")
-    completed = text_of(completion, f"{where}, completion")
+    asked = text_of(prompt, f"{writer.where}, prompt")
+    writer.say("user", asked, "prompt")
+    completed = text_of(completion, f"{writer.where}, completion")
     writer.say("assistant", completed, "completion")
-    return writer.turns
 
 
 def _add_messages(
     writer: TurnWriter,
-    row: Row,
-    column: str,
-    where: str,
+    messages: Sequence[object],
     place: str,
+    learned: bool = True,
 ) -> None:
-    for number, message in enumerate(list_of(row, column, where), start=1):
-        _add_message(writer, message, where, f"{place} {number}")
+    for number, message in enumerate(messages, start=1):
+        _add_message(writer, message, f"{place} {number}", learned)
 
 
 def _add_message(
     writer: TurnWriter,
     message: object,
-    where: str,
     place: str,
+    learned: bool,
 ) -> None:
-    here = f"{where}, {place}"
+    here = f"{writer.where}, {place}"
+    message = decoded(message, here)
     if not isinstance(message, dict):
         raise wrong_type(here, message, "an object with role and content")
     role = message.get("role")
@@ -132,17 +165,22 @@ def _add_message(
             f"{here}: a tool is called by the role {shown(role)}",
             fix="only turns of the role assistant may have tool calls",
         )
-    if message.get("weight") == 0 and role == "assistant":
-        raise RowDropped(here, TURN_WITH_WEIGHT_0)
+    learned = learned and _has_weight(message)
     if calls:
         said = optional_text(message, "content", here)
-        writer.call(said, calls, place)
+        writer.call(said, calls, place, learned)
     elif role in TOOL_ROLES:
         call_id = message.get("tool_call_id")
         named = call_id if isinstance(call_id, str) else None
-        writer.answer(_content(message, here), named, where, place)
+        writer.answer(_content(message, here), named, place)
     else:
-        writer.say(_role(message, here), _content(message, here), place)
+        speaker = _role(message, here)
+        writer.say(speaker, _content(message, here), place, learned)
+
+
+def _has_weight(turn: Row) -> bool:
+    """Whether a turn is to be learned, as OpenAI's data says."""
+    return turn.get("weight") != 0
 
 
 def _role(message: Row, where: str) -> Role:
@@ -155,6 +193,8 @@ def _role(message: Row, where: str) -> Role:
 
 def _content(message: Row, where: str) -> str:
     if "content" not in message:
+        if any(key in message for key in CALLS):
+            raise RowDropped(where, TURN_WITHOUT_TEXT)
         raise DatasetError(
             f"{where} has no content; its keys: {names_of(message)}",
             fix="put the text of the turn under the key content",
@@ -162,13 +202,9 @@ def _content(message: Row, where: str) -> str:
     return text_of(message["content"], where)
 
 
-def _add_sharegpt_turn(
-    writer: TurnWriter,
-    turn: object,
-    where: str,
-    place: str,
-) -> None:
-    here = f"{where}, {place}"
+def _add_sharegpt_turn(writer: TurnWriter, turn: object, place: str) -> None:
+    here = f"{writer.where}, {place}"
+    turn = decoded(turn, here)
     if not isinstance(turn, dict):
         raise wrong_type(here, turn, "an object with from and value")
     speaker = turn.get("from")
@@ -186,13 +222,13 @@ def _add_sharegpt_turn(
         if value is None or not calls:
             raise RowDropped(here, TURN_WITHOUT_TEXT)
         read = [(None, read_call(call, here)) for call in calls]
-        writer.call("", read, place)
+        writer.call("", read, place, _has_weight(turn))
         return
     text = text_of(turn["value"], here)
     if speaker in RESULT_SPEAKERS:
-        writer.answer(text, None, where, place)
+        writer.answer(text, None, place)
     else:
-        writer.say(SPEAKERS[speaker], text, place)
+        writer.say(SPEAKERS[speaker], text, place, _has_weight(turn))
 
 
 def _unknown_speaker(

@@ -16,9 +16,8 @@ from .known_licences import UNKNOWN, licence_of
 from .markdown_text import code, fenced
 from .model_files import is_local
 from .report_words import outcome
-from .reports import RunReport
+from .reports import CARD_NAME, RunReport
 
-CARD_NAME = "README.md"
 THIS_FOLDER = "path/to/this/folder"
 
 _LOAD_ADAPTER = """\
@@ -28,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
 base = AutoModelForCausalLM.from_pretrained(
-    {base},
+    {base},{revision}
     dtype="auto",
     device_map="auto",
 )
@@ -69,11 +68,19 @@ _STOP = """
 _OWN_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
 
-model = HuggingFaceWrapper(model={base})
+model = HuggingFaceWrapper({arguments})
 model.load_model(local_model_path={folder})
 print(model.local.reply("What is a lake?").text)
 """
 
+
+_PINNED = """
+    config={{
+        "config_name": "mine",
+        "pretrained_model_name_or_path": {base},
+        "revision": {revision},
+    }},
+"""
 
 _OWN_MODEL_SNIPPET = """\
 from huggingface_model import HuggingFaceWrapper
@@ -129,7 +136,19 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     """
     end_of_turn = report.base.get("end_of_turn")
     if not report.is_whole_model:
-        return usage(base, end_of_turn, folder)
+        return usage(base, end_of_turn, folder, report.base.get("revision"))
+    return usage_of_whole(end_of_turn, folder)
+
+
+def usage_of_whole(end_of_turn: str | None, folder: str) -> str:
+    """How a model of its own is used, in this project and without it.
+
+    Args:
+        end_of_turn (`str | None`):
+            The token that ends a reply, if known and not in its files.
+        folder (`str`):
+            Where it stands.
+    """
     name = _literal(folder)
     snippet = (_LOAD_MODEL + _ASK).format(folder=name, stop=_stop(end_of_turn))
     parts = [
@@ -141,7 +160,12 @@ def usage_of(report: RunReport, base: str, folder: str) -> str:
     return "\n\n".join(parts)
 
 
-def usage(base: str, end_of_turn: str | None, folder: str) -> str:
+def usage(
+    base: str,
+    end_of_turn: str | None,
+    folder: str,
+    revision: str | None = None,
+) -> str:
     """How the adapter is used, in this project and without it.
 
     Args:
@@ -151,15 +175,27 @@ def usage(base: str, end_of_turn: str | None, folder: str) -> str:
             The token that ends a reply, if known.
         folder (`str`):
             Where the adapter stands.
+        revision (`str | None`, optional):
+            The base model's on the hub, where it is not the newest.
     """
     names = {"base": _literal(base), "folder": _literal(folder)}
+    arguments, line = f"model={names['base']}", ""
+    if revision:
+        name = _literal(revision)
+        arguments = _PINNED.format(base=names["base"], revision=name)
+        line = f"\n    revision={name},"
+    own = _OWN_SNIPPET.format(arguments=arguments, folder=names["folder"])
     parts = [
         "With this project:",
-        fenced(_OWN_SNIPPET.format(**names).rstrip(), "python"),
+        fenced(own.rstrip(), "python"),
     ]
     if not base.startswith(EMBEDDED_PREFIX) and not base.endswith(".gguf"):
         whole = _LOAD_ADAPTER + _ASK
-        snippet = whole.format(**names, stop=_stop(end_of_turn))
+        snippet = whole.format(
+            **names,
+            revision=line,
+            stop=_stop(end_of_turn),
+        )
         parts += ["With peft alone:", fenced(snippet.rstrip(), "python")]
     command = f"python -m local_llm.export {shlex.quote(folder)} --merge"
     parts += [
@@ -173,7 +209,7 @@ def terms(report: RunReport) -> str:
     """The licences of base and data, and what they ask of the adapter."""
     lines = [
         _term("base model", report.licences.get("base", UNKNOWN)),
-        _term("data", report.licences.get("data", UNKNOWN)),
+        *(_term(what, name) for what, name in _data_licences(report)),
     ]
     what = "Such a model" if report.is_whole_model else "An adapter"
     closing = (
@@ -184,6 +220,18 @@ def terms(report: RunReport) -> str:
     if report.is_whole_model:
         text = text.replace("the adapter", "the model")
     return text
+
+
+def _data_licences(report: RunReport) -> list[tuple[str, str]]:
+    """The data, each source by its name where there are several, and its
+    licence."""
+    sources = report.data.get("sources", ())
+    if len(sources) < 2:
+        return [("data", report.licences.get("data", UNKNOWN))]
+    return [
+        (f"data {code(public_name(one['name']))}", one["licence"])
+        for one in sources
+    ]
 
 
 def public_name(source: str) -> str:
@@ -226,11 +274,12 @@ def _metadata(report: RunReport) -> str:
 
     name = report.base["name"]
     is_on_hub = not is_local(name) and not name.startswith(EMBEDDED_PREFIX)
-    data_id = report.data.get("hub_id")
+    sources = report.data.get("sources", ())
+    data_ids = dict.fromkeys(one["hub_id"] for one in sources)
     identifier = _identifier(report)
     card = ModelCardData(
         base_model=name if is_on_hub else None,
-        datasets=[data_id] if data_id else None,
+        datasets=[one for one in data_ids if one] or None,
         library_name="transformers" if report.is_whole_model else "peft",
         license=identifier,
         license_name=(
@@ -249,9 +298,9 @@ def _identifier(report: RunReport) -> str | None:
     it to the base model's.
     """
     base = licence_of(report.licences.get("base", UNKNOWN))
-    data = licence_of(report.licences.get("data", UNKNOWN))
     if base is None:
         return None
-    if data is not None and data.binds_adapters and data != base:
+    data = [licence_of(name) for _, name in _data_licences(report)]
+    if any(one and one.binds_adapters and one != base for one in data):
         return "other"
     return base.identifier

@@ -17,9 +17,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers.pytorch_utils import Conv1D
 
-from .adapters import DEFAULT_LORA
 from .errors import ConfigError, WeightsError
 from .labelled_loss import can_compute
+from .library_defaults import DEFAULT_LORA
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

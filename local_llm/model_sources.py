@@ -14,13 +14,7 @@ from . import embedded_model, model_files
 from .devices import choose_device
 from .errors import WeightsError
 from .hub_access import HubRepository
-
-DEFAULT_QUANTIZATION: dict[str, Any] = {
-    "load_in_4bit": True,
-    "bnb_4bit_quant_type": "nf4",
-    "bnb_4bit_use_double_quant": True,
-}
-"""NF4 with double quantization, Dettmers et al. 2023, arXiv 2305.14314."""
+from .library_defaults import DEFAULT_QUANTIZATION
 
 Progress = Callable[[str], None]
 

@@ -77,15 +77,21 @@ class Joints:
     after_system: str = ""
 
 
-def write_modelfile(folder: Path, gguf_name: str) -> Path:
-    """Write `Modelfile` into a folder that has a tokenizer.
+def write_modelfile(
+    folder: Path,
+    gguf_name: str,
+    target: Path | None = None,
+) -> Path:
+    """Write the `Modelfile` of a model.
 
     Args:
         folder (`Path`):
             A model's folder, with tokenizer and chat template; how replies
             are drawn is taken from its generation_config.json.
         gguf_name (`str`):
-            The name of the GGUF file, which is or will be in the folder.
+            The name of the GGUF file, which is or will be beside it.
+        target (`Path | None`, optional):
+            The folder to write into; that of the model if empty.
 
     Returns:
         `Path`: The Modelfile; `ollama create NAME -f Modelfile` reads it.
@@ -109,7 +115,7 @@ def write_modelfile(folder: Path, gguf_name: str) -> Path:
         *(f"PARAMETER {name} {value}" for name, value in parameters),
     ]
     text = "\n".join(lines) + "\n"
-    return atomic_files.write_text(folder / MODELFILE_NAME, text)
+    return atomic_files.write_text((target or folder) / MODELFILE_NAME, text)
 
 
 def _date_notes(

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import torch
 
-from .atomic_files import free_bytes
 from .base_model import context_size, load_config, load_tokenizer
-from .chat_datasets import ChatData
 from .chat_format import ChatFormat
-from .errors import DatasetError, TrainingError
+from .disk_room import free_bytes
+from .errors import TrainingError
 from .estimates import (
     USABLE_SHARE,
     DiskEstimate,
@@ -28,18 +27,17 @@ from .model_shapes import ModelShape, examine_model
 from .model_sources import LoadRequest
 from .preview import PreviewRow, preview_rows
 from .run_times import TimeEstimate, estimate_time, measure_speed
-from .schedules import Schedule, checkpoints_at_once
+from .schedules import Schedule, checkpoints_at_once, keeps_best
 from .settings import ModelSettings
 from .settings_changes import for_training
 from .surroundings import Surroundings, load_request
 from .training_arguments import chosen_training
-from .training_rows import TrainingRows, render_rows
+from .training_rows import TrainingRows, render_parts
 from .workloads import (
     Change,
     Workload,
     changes_to_fit,
     decide_checkpointing,
-    model_to_train,
     process_part,
 )
 
@@ -155,23 +153,25 @@ def plan_run(
     local = LocalModel(settings, surroundings)
     chosen = for_training(settings, None)
     data = local.read_data()
-    request = load_request(settings, surroundings)
+    wanted = local.model_to_train(chosen)
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
-    wanted = model_to_train(
-        request,
-        chosen,
-        surroundings.listener.on_status,
-    )
     length = min(chosen.max_seq_length, context_size(wanted.config))
+    rows, held_out = render_parts(
+        chat_format,
+        data.train,
+        data.held_out,
+        length,
+        chosen.strict_data,
+    )
     workload = Workload(
         shape=examine_model(wanted),
-        rows=_rows(chat_format, data, length),
+        rows=rows,
         arguments=chosen_training(chosen),
         max_tokens=length,
         processes=processes,
         process_bytes=process_part(wanted.device == "cpu"),
     )
-    held_out = render_rows(chat_format, data.held_out, length)
     summary = f"{data.source}: {data.summary()}"
     folder = local.output_folder()
     return _plan(request.source, summary, workload, held_out, folder)
@@ -187,16 +187,24 @@ def preview_run(
     Raises:
         As `plan_run`.
     """
-    data = LocalModel(settings, surroundings).read_data()
-    request = load_request(settings, surroundings)
+    local = LocalModel(settings, surroundings)
+    data = local.read_data()
+    request = load_request(local.base_settings(), surroundings)
     chat_format = _chat_format(request, surroundings)
     config = load_config(request, surroundings.listener.on_status)
     chosen = for_training(settings, None)
     length = min(chosen.max_seq_length, context_size(config))
+    rows, _ = render_parts(
+        chat_format,
+        data.train,
+        data.held_out,
+        length,
+        chosen.strict_data,
+    )
     return Preview(
         source=f"{data.source}: {data.summary()}",
         shown=preview_rows(chat_format, data.train, count, length),
-        rows=_rows(chat_format, data, length),
+        rows=rows,
     )
 
 
@@ -206,20 +214,6 @@ def _chat_format(
 ) -> ChatFormat:
     progress = surroundings.listener.on_status
     return ChatFormat(load_tokenizer(request, progress))
-
-
-def _rows(
-    chat_format: ChatFormat,
-    data: ChatData,
-    length: int,
-) -> TrainingRows:
-    rows = render_rows(chat_format, data.train, length)
-    if not rows.rows:
-        raise DatasetError(
-            f"no row has an answer within {length} tokens",
-            fix="raise max_seq_length, or use shorter conversations",
-        )
-    return rows
 
 
 def _plan(
@@ -239,6 +233,7 @@ def _plan(
         shape,
         workload.optimizer,
         checkpoints_at_once(workload.arguments),
+        keeps_best(workload.arguments),
     )
     fits = [
         Fit("memory", memory.needed, free),

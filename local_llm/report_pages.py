@@ -14,11 +14,14 @@ from . import atomic_files
 from .known_licences import UNKNOWN
 from .loss_picture import write_picture
 from .markdown_text import code, fenced, table
-from .model_card import terms, usage_of
+from .model_card import public_name, terms, usage_of
 from .report_words import counted, duration, ending, outcome, perplexity
 from .reports import Demonstration, RunReport
 
 PAGE_NAME = "report.md"
+
+PLACES = 5
+"""How many places of rows a page names for each reason; the report has all."""
 
 Rows = list[tuple[str, str]]
 
@@ -39,18 +42,24 @@ def write_pages(folder: Path, report: RunReport, place: Path) -> None:
     atomic_files.write_text(folder / PAGE_NAME, text)
 
 
-def as_markdown(report: RunReport, place: str, picture: str | None) -> str:
+def as_markdown(
+    report: RunReport,
+    place: str | None,
+    picture: str | None,
+) -> str:
     """The page.
 
     Args:
         report (`RunReport`):
             The run.
-        place (`str`):
-            Where it stands, for the commands on the page.
+        place (`str | None`):
+            Where it stands, for the commands on the page; None leaves them
+            out.
         picture (`str | None`):
             The name of the picture beside it.
     """
-    base, source = report.base["name"], report.data["source"]
+    base = public_name(report.base["name"])
+    source = public_name(report.data["source"])
     parts = [
         f"# {code(base)} fine-tuned on {code(source)}",
         outcome(report),
@@ -60,7 +69,7 @@ def as_markdown(report: RunReport, place: str, picture: str | None) -> str:
         *_section("Before and after", _demonstrations(report)),
         *_section("Data", table(("what", "found"), _data(report))),
         *_section("Course of the run", _course(report)),
-        *_section("How to use it", _usage(report, place)),
+        *_section("How to use it", _usage(report, place) if place else ""),
         *_section("Terms", _terms(report)),
         *_section("Settings", _settings(report.settings)),
         *_section("Identity", table(("what", "value"), _identity(report))),
@@ -149,17 +158,42 @@ def _data(report: RunReport) -> Rows:
     counts = {
         "rows": "rows kept",
         "train_rows": "rows trained on",
+        "epoch_rows": "rows in an epoch",
         "held_out_rows": "rows held out",
         "multi_turn": "rows with several turns of the user",
         "shortened": "rows shortened to the longest length",
+        "held_out_shortened": "held-out rows shortened to the longest length",
     }
     rows += [(counts[key], f"{data[key]:,}") for key in counts if key in data]
+    rows += _sources(data.get("sources", ()))
     rows += _counted_rows("format", data.get("formats", {}))
     rows += _counted_rows("adjusted", data.get("adjustments", {}))
     rows += _drops(data)
-    if data.get("without_answer"):
-        rows.append(("no answer left", _places(data["without_answer"])))
+    lists = {
+        "without_answer": "no answer left",
+        "held_out_without_answer": "held out, no answer left",
+        "skipped_files": "files not read",
+    }
+    rows += [
+        (what, _places(data[key]))
+        for key, what in lists.items()
+        if data.get(key)
+    ]
     return rows
+
+
+def _sources(sources: Sequence[Mapping[str, Any]]) -> Rows:
+    """What of each is trained on, where one figure does not say it."""
+    if len(sources) < 2 and all(one["weight"] == 1 for one in sources):
+        return []
+    return [
+        (
+            f"trained on of {code(one['name'])}",
+            f"{counted(one['rows'], 'row')} x {one['weight']:g} = "
+            f"{one['in_epoch']:,} in an epoch",
+        )
+        for one in sources
+    ]
 
 
 def _counted_rows(what: str, counts: Mapping[str, int]) -> Rows:
@@ -174,18 +208,19 @@ def _drops(data: Mapping[str, Any]) -> Rows:
     places = data.get("drop_places", {})
     rows = []
     for reason, number in data.get("drops", {}).items():
-        first = places.get(reason, [])
-        shown = f": {_places(first)}" if first else ""
-        more = f" and {number - len(first):,} more" if shown else ""
-        if number == len(first):
-            more = ""
-        found = f"{counted(number, 'row')}{shown}{more}"
+        known = places.get(reason, [])
+        shown = f": {_places(known, number)}" if known else ""
+        found = f"{counted(number, 'row')}{shown}"
         rows.append((f"dropped: {code(reason)}", found))
     return rows
 
 
-def _places(places: Sequence[str]) -> str:
-    return ", ".join(code(place) for place in places)
+def _places(places: Sequence[str], number: int = 0) -> str:
+    """The first of them, and how many more there are of so many at least."""
+    first = places[:PLACES]
+    named = ", ".join(code(place) for place in first)
+    more = max(number, len(places)) - len(first)
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _course(report: RunReport) -> str:
@@ -205,18 +240,21 @@ def _usage(report: RunReport, place: str) -> str:
 
 def _terms(report: RunReport) -> str:
     """The terms, and what says so, since it may be wrong."""
-    places = {
-        "base model": report.licences.get("base_found_in"),
-        "data": report.licences.get("data_found_in"),
-    }
-    found = [
-        f"of the {what} in {code(place)}"
-        for what, place in places.items()
-        if place
+    places = [
+        ("the base model", report.licences.get("base_found_in")),
+        *_data_places(report),
     ]
+    found = [f"of {what} in {code(place)}" for what, place in places if place]
     if not found:
         return terms(report)
     return f"{terms(report)} Found: {', '.join(found)}."
+
+
+def _data_places(report: RunReport) -> list[tuple[str, str | None]]:
+    sources = report.data.get("sources", ())
+    if len(sources) < 2:
+        return [("the data", report.licences.get("data_found_in"))]
+    return [(code(one["name"]), one["licence_found_in"]) for one in sources]
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from . import atomic_files
 from .errors import CheckpointError
 
+CARD_NAME = "README.md"
 REPORT_NAME = "report.json"
 
 When = Literal["before", "after"]
@@ -84,7 +85,8 @@ class RunReport:
             Name, fingerprint and device of the base model, and how it ends
             a turn.
         data (`Mapping[str, Any]`):
-            Source, fingerprint, counts and drops of the data.
+            Sources with their licences, fingerprint, counts and drops of
+            the data.
         settings (`Mapping[str, Any]`):
             The fine-tuning settings, as given.
         losses (`Sequence[Sequence[float]]`):
@@ -113,8 +115,9 @@ class RunReport:
         notes (`Sequence[str]`):
             What was chosen for the machine, a line each.
         licences (`Mapping[str, str]`):
-            Of `base` and `data`, "unknown" where nothing was found; what
-            says so is under `base_found_in` and `data_found_in`.
+            Of `base` and `data`, "unknown" where nothing was found, those
+            of several sources with semicolons between; what says so is under
+            `base_found_in` and `data_found_in`.
         changes (`Sequence[str]`):
             What was changed where the run was resumed, a line each.
         is_whole_model (`bool`):
@@ -193,9 +196,13 @@ def write_report(folder: Path, report: RunReport) -> None:
         report (`RunReport`):
             What to write.
     """
+    atomic_files.write_json(folder / REPORT_NAME, values_of(report))
+
+
+def values_of(report: RunReport) -> dict[str, Any]:
+    """A report as `report.json` has it."""
     shares = {when: report.end_of_turn_share(when) for when in ENDS}
-    values = {**asdict(report), "end_of_turn_share": shares}
-    atomic_files.write_json(folder / REPORT_NAME, values)
+    return {**asdict(report), "end_of_turn_share": shares}
 
 
 def read_report(folder: Path) -> RunReport:
@@ -252,5 +259,15 @@ def finished_run(folder: Path, key: str) -> RunReport | None:
         return None
     if report.key != key:
         return None
-    atomic_files.check_manifest(folder)
+    check_run(folder)
     return report
+
+
+def check_run(folder: Path) -> None:
+    """Compare a finished run with its manifest, but for its card, which
+    people may edit.
+
+    Raises:
+        `CheckpointError`: A file was changed or lost.
+    """
+    atomic_files.check_manifest(folder, but=(CARD_NAME,))

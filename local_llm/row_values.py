@@ -29,6 +29,11 @@ _REPR = reprlib.Repr()  # bounded: a value may be nested as deep as JSON may
 _REPR.maxstring = _REPR.maxother = 60
 
 
+class TableObject(dict[str, Any]):
+    """An object out of a typed table, which has the members of all rows: null
+    are also those that its own row never had."""
+
+
 class RowDropped(Exception):
     """A row that is left out and counted; never reaches a user as such.
 
@@ -128,6 +133,39 @@ def decoded(value: object, where: str) -> object:
         f"{where} looks like JSON and is not: {problem}",
         fix="write it as JSON, with double quotes, or take the row out",
     )
+
+
+def own_members(value: object, where: str) -> object:
+    """Takes the members that are null out of an object of a typed table, and
+    of those inside; any other value stays as it is.
+
+    Args:
+        value (`object`):
+            What the row holds.
+        where (`str`):
+            Its place, for messages.
+    """
+    if not isinstance(value, TableObject):
+        return value
+    try:
+        return _without_nulls(value)
+    except RecursionError as error:
+        raise DatasetError(
+            f"{where} is nested too deeply",
+            fix="take the row out",
+        ) from error
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value]
+    if not isinstance(value, TableObject):
+        return value
+    return {
+        key: _without_nulls(member)
+        for key, member in value.items()
+        if member is not None
+    }
 
 
 def around(text: str, position: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import atomic_files, checkpoints
+from . import atomic_files, checkpoints, disk_room
 from .errors import CheckpointError
 from .resume_rules import RunRecord, compare, record_from
 
@@ -59,16 +59,19 @@ def check_output(
         `CheckpointError`: The folder cannot be written, its disk is full,
             or something is in the way.
     """
-    atomic_files.check_writable(output)
-    atomic_files.check_disk_space(output, needed_bytes)
+    disk_room.check_writable(output)
+    disk_room.check_disk_space(output, needed_bytes)
     if existing == "set_aside":
         return
     unfinished = checkpoints.unfinished_folder(output)
-    if existing == "refuse" and checkpoints.is_unfinished(unfinished):
+    if existing == "refuse" and checkpoints.has_progress(unfinished):
         raise _in_the_way(
             unfinished,
             "a run that did not finish and can go on with --resume",
         )
+    if existing == "refuse" and checkpoints.is_unfinished(unfinished):
+        with checkpoints.claimed(unfinished):
+            pass  # nobody is at it
     if _holds_something_else(output):
         raise _in_the_way(output, "files that are not of a run")
 
@@ -88,7 +91,8 @@ def open_run(
         record (`RunRecord`):
             What it is made of.
         existing (`ExistingRun`):
-            What to do with a run that is there.
+            What to do with a run that is there; one without a checkpoint is
+            begun anew where this is another.
         accept_data_change (`bool`, optional):
             Whether a resumed run may use other data from here on.
 
@@ -97,6 +101,8 @@ def open_run(
             record; or another process is at it.
     """
     folder = checkpoints.unfinished_folder(output)
+    if not (existing == "resume" and _is_of(folder, record)):
+        _discard_without_progress(folder)
     if existing == "set_aside":
         _set_aside(folder)
     goes_on = existing == "resume" and checkpoints.is_unfinished(folder)
@@ -111,6 +117,28 @@ def open_run(
             changes = _changed_record(folder, record, accept_data_change)
             checkpoint = checkpoints.newest_committed(folder)
         yield OpenRun(folder, checkpoint, changes)
+
+
+def _is_of(folder: Path, record: RunRecord) -> bool:
+    """Whether the run in a folder is made of the very same."""
+    try:
+        found = record_from(checkpoints.read_record(folder))
+    except CheckpointError:
+        return False
+    return found.as_dict() == record.as_dict()
+
+
+def _discard_without_progress(folder: Path) -> None:
+    """Delete a run that failed before its first checkpoint, if nobody is at
+    it: it holds nothing, and corrected settings could not begin beside it."""
+    if not checkpoints.is_unfinished(folder):
+        return
+    if checkpoints.has_progress(folder):
+        return
+    with checkpoints.claimed(folder):
+        # Whoever let it go just now may have come further.
+        if not checkpoints.has_progress(folder):
+            checkpoints.discard(folder)
 
 
 def _set_aside(folder: Path) -> None:

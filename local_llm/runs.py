@@ -24,8 +24,9 @@ from . import (
 from .base_model import BaseModel
 from .chat_datasets import ChatData, Drop
 from .errors import CheckpointError, LocalLLMError
+from .known_licences import UNKNOWN
+from .library_defaults import DEFAULT_QUANTIZATION
 from .licences import find_licence, hub_id
-from .model_sources import DEFAULT_QUANTIZATION
 from .reports import Demonstration, Reply, RunReport
 from .resume_rules import RunRecord, record_from
 from .settings import FineTuneSettings
@@ -46,9 +47,6 @@ _WITHOUT_EFFECT = (
     "trackio_",
 )
 """Beginnings of the training arguments that change nothing of the result."""
-
-DROP_PLACES = 5
-"""How many places of dropped rows a report names for each reason."""
 
 
 def run_key(
@@ -173,10 +171,11 @@ def build_report(
         changes (`Sequence[str]`, optional):
             What was changed where the run was resumed.
     """
+    sources = _describe_sources(data, surroundings)
     return RunReport(
         key=key,
         base=_describe_base(base),
-        data=_describe_data(data, result, surroundings.folder),
+        data=_describe_data(data, result, sources),
         settings=asdict(settings),
         losses=[list(point) for point in result.losses],
         held_out_before=result.held_out_before,
@@ -196,7 +195,7 @@ def build_report(
         stopped_early=result.stopped_early,
         resumed_at=list(result.resumed_at),
         notes=list(result.notes),
-        licences=_licences(base, data, surroundings),
+        licences=_licences(base, sources, surroundings),
         changes=list(changes),
         is_whole_model=settings.trains_all_weights,
     )
@@ -238,8 +237,10 @@ def _write_model(weights: TrainedWeights, partial: Path, folder: Path) -> None:
 
 def _describe_base(base: BaseModel) -> dict[str, str]:
     end_of_turn = base.chat_format.end_of_turn_id
+    pinned = {"revision": base.revision} if base.revision else {}
     return {
         "name": base.name,
+        **pinned,
         "fingerprint": base.fingerprint,
         "device": str(base.device),
         "dtype": str(base.model.dtype),
@@ -250,24 +251,25 @@ def _describe_base(base: BaseModel) -> dict[str, str]:
 def _describe_data(
     data: ChatData,
     result: TrainingResult,
-    folder: Path,
+    sources: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    rows = result.train_rows
-    kept = (*data.train, *data.held_out)
+    rows, held_out = result.train_rows, result.held_out_rows
     tokens, trained = rows.tokens, rows.trained_tokens
     return {
         "source": data.source,
-        "hub_id": hub_id(data.source, folder),
+        "sources": sources,
         "fingerprint": data.fingerprint,
         "summary": data.summary(),
-        "rows": len(kept),
-        "multi_turn": sum(one.is_multi_turn for one in kept),
-        "train_rows": len(rows.rows),
-        "held_out_rows": len(result.held_out_rows.rows),
+        "rows": data.rows_kept,
+        "multi_turn": data.multi_turn,
+        "train_rows": len(set(data.train)) - len(rows.without_answer),
+        "epoch_rows": len(rows.rows),
+        "held_out_rows": len(held_out.rows),
         "formats": data.formats,
         "drops": data.drop_counts(),
-        "drop_places": _first_places(data.drops),
+        "drop_places": _places(data.drops),
         "adjustments": data.adjustments,
+        "skipped_files": list(data.skipped_files),
         "tokens": tokens,
         "trained_tokens": trained,
         "trained_share": trained / tokens if tokens else 0.0,
@@ -277,29 +279,55 @@ def _describe_data(
         ),
         "shortened": rows.shortened,
         "without_answer": rows.without_answer,
+        "held_out_shortened": held_out.shortened,
+        "held_out_without_answer": held_out.without_answer,
     }
 
 
-def _first_places(drops: Sequence[Drop]) -> dict[str, list[str]]:
-    """The first places of each reason to leave a row out."""
+def _places(drops: Sequence[Drop]) -> dict[str, list[str]]:
+    """All places of each reason to leave a row out."""
     places: dict[str, list[str]] = defaultdict(list)
     for drop in drops:
-        if len(places[drop.reason]) < DROP_PLACES:
-            places[drop.reason].append(drop.where)
+        places[drop.reason].append(drop.where)
     return dict(places)
+
+
+def _describe_sources(
+    data: ChatData,
+    surroundings: Surroundings,
+) -> list[dict[str, Any]]:
+    """Each source with its licence; one of several configs is asked once."""
+    folder, token = surroundings.folder, surroundings.token
+    licences = {
+        origin: find_licence("dataset", origin, folder, token)
+        for origin in dict.fromkeys(one.origin for one in data.sources)
+    }
+    return [
+        {
+            "name": one.name,
+            "hub_id": hub_id(one.origin, folder),
+            "licence": licences[one.origin].name,
+            "licence_found_in": licences[one.origin].where,
+            "weight": one.weight,
+            "rows": one.rows,
+            "in_epoch": one.in_epoch,
+        }
+        for one in data.sources
+    ]
 
 
 def _licences(
     base: BaseModel,
-    data: ChatData,
+    sources: Sequence[Mapping[str, Any]],
     surroundings: Surroundings,
 ) -> dict[str, str]:
     folder, token = surroundings.folder, surroundings.token
     of_base = find_licence("model", base.name, folder, token)
-    of_data = find_licence("dataset", data.source, folder, token)
+    of_data = dict.fromkeys(one["licence"] for one in sources)
+    places = dict.fromkeys(one["licence_found_in"] for one in sources)
     return {
         "base": of_base.name,
         "base_found_in": of_base.where,
-        "data": of_data.name,
-        "data_found_in": of_data.where,
+        "data": "; ".join(of_data) or UNKNOWN,
+        "data_found_in": "; ".join(filter(None, places)),
     }

@@ -118,8 +118,14 @@ def checkpoints_at_once(arguments: Mapping[str, Any]) -> int:
     if arguments.get("save_strategy") == "no":
         return 0
     kept = arguments.get("save_total_limit") or _CHECKPOINTS_KEPT
-    best = bool(arguments.get("load_best_model_at_end"))
-    return max(kept, _CHECKPOINTS_KEPT) + best + 1
+    return max(kept, _CHECKPOINTS_KEPT) + 1
+
+
+def keeps_best(arguments: Mapping[str, Any]) -> bool:
+    """Whether the weights with the lowest held-out loss are kept, besides
+    the last ones in each checkpoint."""
+    evaluates = arguments.get("eval_strategy", "no") != "no"
+    return bool(arguments.get("load_best_model_at_end", evaluates))
 
 
 def _longest_batch(

@@ -50,7 +50,6 @@ def fine_tune_problems(values: Values) -> list[str]:
         _evaluation,
         _schedule,
         _steps,
-        _prefetching,
         _layers,
         _lora_bias,
     )
@@ -163,18 +162,6 @@ def _schedule(values: Values) -> str:
     return (
         f"{_TRAINING}.lr_scheduler_type: wanted an eval_strategy with "
         f"{schedule!r}, found none"
-    )
-
-
-def _prefetching(values: Values) -> str:
-    training = _section(values, "training_args")
-    if training.get("dataloader_prefetch_factor") is None:
-        return ""
-    if training.get("dataloader_num_workers"):
-        return ""
-    return (
-        f"{_TRAINING}.dataloader_prefetch_factor: wanted "
-        "dataloader_num_workers of at least 1 with it, found none"
     )
 
 

@@ -15,6 +15,10 @@ _DEVICES = "the model lies whole on each device; use `accelerate launch`"
 _ACCELERATE = "`accelerate launch` sets it"
 _PREPARED = "the weights are not prepared for it here"
 _LENGTH = "set fine_tune_config.max_seq_length"
+_BEST = "the lowest held-out loss is the best"
+_WORKERS = (
+    "the rows are in memory, and a resume repeats the order of one process"
+)
 
 RESERVED: dict[str, dict[str, str]] = {
     "training_args": {
@@ -40,6 +44,14 @@ RESERVED: dict[str, dict[str, str]] = {
         "do_eval": _NO_EFFECT,
         "do_predict": _NO_EFFECT,
         "resume_from_checkpoint": "a run is resumed by the program",
+        "ignore_data_skip": "a resumed run makes the steps it would have made",
+        "save_only_model": "a checkpoint has all that a resume needs",
+        "metric_for_best_model": _BEST,
+        "greater_is_better": _BEST,
+        "dataloader_num_workers": _WORKERS,
+        "dataloader_prefetch_factor": _WORKERS,
+        "dataloader_persistent_workers": _WORKERS,
+        "dataloader_multiprocessing_context": _WORKERS,
         "auto_find_batch_size": "it changes the run without saying so",
         "logging_nan_inf_filter": "a loss that is not finite stops the run",
         "deepspeed": _DEVICES,

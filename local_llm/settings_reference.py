@@ -15,6 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from local_llm.library_defaults import (
+    CHOSEN,
+    DEFAULT_QUANTIZATION,
+    DEFAULTS,
+)
 from local_llm.library_fields import LIBRARIES, library_fields
 from local_llm.served_settings import (
     CLIENT,
@@ -117,6 +122,14 @@ _HEADINGS = {
     "openai_chat": "Keys of an entry of a served model",
     "client_args": "Keys of `client_args`",
     "generate_args": "Keys of `generate_args`",
+}
+
+
+_NOTES = {
+    "bnb_config": f" Where `bnb_config` is null, it is "
+    f"`{json.dumps(DEFAULT_QUANTIZATION)}`, or `{{}}` where every weight is "
+    "trained; in one that is given, what is left out is the library's "
+    "default.",
 }
 
 
@@ -279,9 +292,11 @@ def _sources_schema(rule: Rule) -> dict[str, Any]:
 
 def _library_note(name: str) -> str:
     library = LIBRARIES[name]
+    note = _NOTES.get(name, "")
     return (
         f"Any field of {library.title} may stand here; [its documentation]"
-        f"({library.url}) has them all. The most used, and those with a range:"
+        f"({library.url}) has them all.{note} The most used, and those with a "
+        "range:"
     )
 
 
@@ -308,8 +323,7 @@ def _default(key: str, section: Section) -> str:
     if key in REQUIRED_OF.get(section.name, ()):
         return "required"
     if section.name in LIBRARIES:
-        text = library_fields(section.name)[key].default
-        return _as_json(ast.literal_eval(text)) if text else ""
+        return _library_default(key, section.name)
     fields = dataclasses.fields(VALUES[section.name])
     field = next(field for field in fields if field.name == key)
     if field.default_factory is not dataclasses.MISSING:
@@ -317,6 +331,16 @@ def _default(key: str, section: Section) -> str:
     if dataclasses.is_dataclass(field.default):
         return _as_json({})
     return _as_json(field.default)
+
+
+def _library_default(key: str, section: str) -> str:
+    """This package's, else the library's own."""
+    if key in CHOSEN.get(section, {}):
+        return f"chosen: {CHOSEN[section][key]}"
+    if key in DEFAULTS.get(section, {}):
+        return _as_json(DEFAULTS[section][key])
+    text = library_fields(section)[key].default
+    return _as_json(ast.literal_eval(text)) if text else ""
 
 
 def _as_json(value: object) -> str:

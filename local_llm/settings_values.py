@@ -31,6 +31,7 @@ _HUB_ID = (
 )
 _SEED: dict[str, Any] = {"minimum": 0, "maximum": HIGHEST_SEED}
 _STEPS: dict[str, Any] = {"above": 0}
+_BELOW_1 = "below 1 a share of all steps"
 _FORMAT: dict[str, Any] = {"choices": DATA_FORMATS}
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -155,15 +156,19 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "held_out_share": Rule(
             "share of the rows kept out of training, for the loss before "
-            "and after",
+            "and after; no row changes sides when others are added",
             minimum=0,
             below=0.5,
         ),
         "held_out_rows": Rule(
-            "so many rows instead of a share",
+            "so many rows instead of a share; some may change sides when "
+            "rows are added",
             minimum=0,
         ),
-        "strict_data": Rule("stop at the first bad row, do not drop it"),
+        "strict_data": Rule(
+            "stop at the first row that would be left out, also for its "
+            "length",
+        ),
         "merge_same_role": Rule(
             "join turns in a row by one speaker; false refuses them",
         ),
@@ -200,7 +205,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "learning_rate": Rule("the highest step size", above=0, maximum=1),
         "lr_scheduler_type": Rule("how the step size changes"),
         "warmup_steps": Rule(
-            "steps of a rising step size; below 1 a share of all steps",
+            f"steps of a rising step size; {_BELOW_1}",
             minimum=0,
         ),
         "num_train_epochs": Rule("passes over the data", above=0),
@@ -226,8 +231,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "label_smoothing_factor": Rule("softens labels", minimum=0, below=1),
         "neftune_noise_alpha": Rule("noise on embeddings", minimum=0),
         "logging_steps": Rule("steps between two losses", **_STEPS),
-        "eval_steps": Rule("steps between two evaluations", **_STEPS),
-        "save_steps": Rule("steps between two checkpoints", **_STEPS),
+        "eval_steps": Rule(
+            f"steps between two evaluations; {_BELOW_1}",
+            **_STEPS,
+        ),
+        "save_steps": Rule(
+            f"steps between two checkpoints; {_BELOW_1}",
+            **_STEPS,
+        ),
         "save_total_limit": Rule("checkpoints that are kept", minimum=1),
         "eval_delay": Rule("epochs or steps before the first", minimum=0),
         "eval_accumulation_steps": Rule(
@@ -240,10 +251,6 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "pad_to_multiple_of": Rule("lengths are rounded up to it", minimum=1),
         "dataset_num_proc": Rule("processes that prepare rows", minimum=1),
-        "dataloader_prefetch_factor": Rule(
-            "batches each of those processes loads ahead",
-            minimum=1,
-        ),
         "optim_args": Rule(
             "arguments of the optimizer",
             pattern=r"[A-Za-z0-9_]+=[^=,]+(?:,[A-Za-z0-9_]+=[^=,]+)*",
@@ -251,7 +258,6 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "ddp_bucket_cap_mb": Rule("gradients sent at once", minimum=1),
         "ddp_timeout": Rule("seconds one process waits", minimum=1),
-        "dataloader_num_workers": Rule("processes that load data", minimum=0),
         "seed": Rule("makes training repeatable", **_SEED),
         "data_seed": Rule("order of the rows", **_SEED),
     },
@@ -265,8 +271,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "bias": Rule("those of the base stay", choices=("none",)),
         "init_lora_weights": Rule(
             "how the adapter's matrices begin",
-            pattern="gaussian|orthogonal",
-            words="true, false, 'gaussian' or 'orthogonal'",
+            pattern="gaussian",
+            words="true, false or 'gaussian'",
         ),
         "task_type": Rule("the only task here", choices=("CAUSAL_LM",)),
         "peft_type": Rule("the only method here", choices=("LORA",)),

@@ -5,7 +5,7 @@ Reads one row of a known format. Raises DatasetError for a row that is wrong,
 RowDropped for one left out.
 """
 
-from .chat_format import PLAIN_TEXT, Role, Turn
+from .chat_format import PLAIN_TEXT, Turn
 from .row_values import (
     Row,
     WrittenTurn,
@@ -14,10 +14,11 @@ from .row_values import (
     text_of,
     wrong_type,
 )
+from .tool_turns import TurnWriter, read_tools
 
 
 def read_lima(row: Row, where: str) -> list[WrittenTurn]:
-    """Reads `conversations`: texts, the user's first.
+    """Reads `conversations`: texts, the user's first; and `tools`.
 
     Args:
         row (`dict`):
@@ -25,16 +26,17 @@ def read_lima(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    texts = list_of(row, "conversations", where)
-    roles: tuple[Role, ...] = ("user", "assistant")
-    return [
-        _turn(roles[index % 2], text, where, f"turn {index + 1}")
-        for index, text in enumerate(texts)
-    ]
+    writer = TurnWriter(where)
+    for index, text in enumerate(list_of(row, "conversations", where)):
+        place = f"turn {index + 1}"
+        said = text_of(text, f"{where}, {place}")
+        writer.say("assistant" if index % 2 else "user", said, place)
+    writer.offer(read_tools(row, where))
+    return writer.turns
 
 
 def read_alpaca(row: Row, where: str) -> list[WrittenTurn]:
-    """Reads `instruction` and `output`, `input`, `system` and `history`.
+    """Reads `instruction` and `output`, `input`, `system`, `history`, `tools`.
 
     Args:
         row (`dict`):
@@ -42,18 +44,20 @@ def read_alpaca(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    turns = []
+    writer = TurnWriter(where)
     system = optional_text(row, "system", where)
     if system:
-        turns.append(_turn("system", system, where, "system"))
+        writer.say("system", system, "system")
     for number, pair in enumerate(list_of(row, "history", where), start=1):
-        turns += _read_pair(pair, where, f"history {number}")
+        _add_pair(writer, pair, f"history {number}")
     instruction = text_of(row["instruction"], f"{where}, instruction")
     asked = [instruction, optional_text(row, "input", where)]
     text = "\n".join(text for text in asked if text)
-    turns.append(_turn("user", text, where, "instruction"))
-    turns.append(_turn("assistant", row["output"], where, "output"))
-    return turns
+    writer.say("user", text, "instruction")
+    output = text_of(row["output"], f"{where}, output")
+    writer.say("assistant", output, "output")
+    writer.offer(read_tools(row, where))
+    return writer.turns
 
 
 def read_text(row: Row, where: str) -> list[WrittenTurn]:
@@ -65,18 +69,13 @@ def read_text(row: Row, where: str) -> list[WrittenTurn]:
         where (`str`):
             The place of the row, for messages.
     """
-    return [_turn(PLAIN_TEXT, row["text"], where, "text")]
+    text = text_of(row["text"], f"{where}, text")
+    return [WrittenTurn(Turn(PLAIN_TEXT, text), "text")]
 
 
-def _read_pair(pair: object, where: str, place: str) -> list[WrittenTurn]:
+def _add_pair(writer: TurnWriter, pair: object, place: str) -> None:
+    here = f"{writer.where}, {place}"
     if not isinstance(pair, list) or len(pair) != 2:
-        wanted = "a list of question and answer"
-        raise wrong_type(f"{where}, {place}", pair, wanted)
-    return [
-        _turn("user", pair[0], where, place),
-        _turn("assistant", pair[1], where, place),
-    ]
-
-
-def _turn(role: Role, text: object, where: str, place: str) -> WrittenTurn:
-    return WrittenTurn(Turn(role, text_of(text, f"{where}, {place}")), place)
+        raise wrong_type(here, pair, "a list of question and answer")
+    writer.say("user", text_of(pair[0], here), place)
+    writer.say("assistant", text_of(pair[1], here), place)

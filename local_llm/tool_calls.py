@@ -19,6 +19,10 @@ RESULT_START, RESULT_END = "<tool_response>", "</tool_response>"
 _CALL_MARK = re.compile(f"{CALL_START}|{CALL_END}")
 _ANY_MARK = re.compile(r"<(?=/?(?:tools|tool_call|tool_response)>)")
 _SPACE = re.compile(r"\s*")
+_RESULT = re.compile(
+    rf"\s*{RESULT_START}\n?(.*?)\n?{RESULT_END}\s*",
+    re.DOTALL,
+)
 
 _FORM = '{"name": ..., "arguments": {...}}'
 _INSTRUCTIONS = """\
@@ -88,6 +92,26 @@ def render_result(text: str) -> str:
     """
     inner = text.replace(RESULT_END, RESULT_END.replace("/", "\\/"))
     return f"{RESULT_START}\n{inner}\n{RESULT_END}"
+
+
+def parse_results(text: str) -> tuple[str, ...]:
+    """Read the results in a text that holds nothing else.
+
+    Args:
+        text (`str`):
+            Any text.
+
+    Returns:
+        `tuple[str, ...]`:
+            The answers without their marks, in their order; none where other
+            text stands around a result.
+    """
+    found: list[str] = []
+    position = 0
+    while match := _RESULT.match(text, position):
+        found.append(match[1])
+        position = match.end()
+    return tuple(found) if position == len(text) else ()
 
 
 def parse_calls(text: str) -> tuple[ToolCall, ...] | ParseFailure:

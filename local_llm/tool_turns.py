@@ -3,11 +3,13 @@
 
 Writes schemas, calls and results as text through `tool_calls`; knows the
 shapes in which data holds them. Raises DatasetError for a call that cannot be
-written, RowDropped for a result that answers no call.
+written, RowDropped for a result that answers no call and for a call that the
+assistant does not wait for.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .chat_format import Role, Turn
@@ -17,13 +19,19 @@ from .row_values import (
     RowDropped,
     WrittenTurn,
     decoded,
+    describe,
     list_of,
+    own_members,
+    shown,
     wrong_type,
 )
 from .tool_calls import (
+    CALL_START,
     ParseFailure,
     ToolCall,
     call_of,
+    parse_calls,
+    parse_results,
     render_call,
     render_result,
     render_tools,
@@ -31,23 +39,53 @@ from .tool_calls import (
 )
 
 RESULT_WITHOUT_CALL = "tool result without a call"
+CALL_WITHOUT_RESULT = "tool call without a result"
+
+ARGUMENTS = ("arguments", "parameters")
+CALL_KEYS = ("name", *ARGUMENTS, "id", "type", "index")
+WRAPPER_KEYS = ("function", "id", "type", "index")
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    """A call that waits for its result."""
+
+    number: int
+    call_id: str | None
+    place: str
 
 
 class TurnWriter:
     """Collects the turns of one row; calls and results become texts.
 
+    Args:
+        where (`str`):
+            The place of the row, for messages.
+
     Attributes:
+        where (`str`):
+            The same.
         turns (`list[WrittenTurn]`):
             What was collected.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        self.where = where
         self.turns: list[WrittenTurn] = []
-        self._open: list[str | None] = []
-        self._after_result = False
+        self._open: list[_OpenCall] = []
+        self._results: dict[int, str] = {}  # of the last turn, by their call
 
-    def say(self, role: Role, text: str, place: str) -> None:
-        """Adds a turn that is text already; it ends the wait for results.
+    def say(
+        self,
+        role: Role,
+        text: str,
+        place: str,
+        learned: bool = True,
+    ) -> None:
+        """Adds a turn that is text already.
+
+        A text of the assistant may hold calls, which then wait for results;
+        any other turn ends the wait.
 
         Args:
             role (`Role`):
@@ -56,15 +94,23 @@ class TurnWriter:
                 What.
             place (`str`):
                 Where it stands in the row.
+            learned (`bool`, defaults to `True`):
+                Whether it is learned, if the assistant speaks.
         """
-        self._open = []
-        self._add(role, text, place)
+        if role == "assistant":
+            calls = parse_calls(text)
+            count = 0 if isinstance(calls, ParseFailure) else len(calls)
+            self._speak(text, [None] * count, place, learned)
+        else:
+            self._open = []
+            self._add(role, text, place)
 
     def call(
         self,
         text: str,
         calls: Sequence[tuple[str | None, ToolCall]],
         place: str,
+        learned: bool = True,
     ) -> None:
         """Adds an assistant's turn that calls tools.
 
@@ -75,39 +121,34 @@ class TurnWriter:
                 The calls, each with its id if it has one.
             place (`str`):
                 Where it stands in the row.
+            learned (`bool`, defaults to `True`):
+                Whether it is learned.
         """
         rendered = [render_call(call) for _, call in calls]
         said = [text] if text.strip() else []
-        self._add("assistant", "\n".join([*said, *rendered]), place)
-        self._open += [call_id for call_id, _ in calls]
+        ids = [call_id for call_id, _ in calls]
+        self._speak("\n".join([*said, *rendered]), ids, place, learned)
 
-    def answer(
-        self,
-        text: str,
-        call_id: str | None,
-        where: str,
-        place: str,
-    ) -> None:
-        """Adds the result of a tool; several in a row are one user turn.
+    def answer(self, text: str, call_id: str | None, place: str) -> None:
+        """Adds the result of a tool; several in a row are one user turn, in
+        the order of their calls.
 
         Args:
             text (`str`):
-                What the tool answered.
+                What the tool answered; if it is results already, those.
             call_id (`str | None`):
                 The id of the call, if the result names one.
-            where (`str`):
-                The place of the row, for messages.
             place (`str`):
                 Where it stands in the row.
         """
-        self._close(call_id, f"{where}, {place}")
-        result = render_result(text)
-        if self._after_result:
-            before = self.turns.pop()
-            result = f"{before.turn.text}\n{result}"
-            place = before.place
-        self._add("user", result, place)
-        self._after_result = True
+        results = dict(self._results)
+        for one in parse_results(text) or (text,):
+            results[self._close(call_id, place)] = render_result(one)
+        if self._results:
+            place = self.turns.pop().place
+        ordered = [results[number] for number in sorted(results)]
+        self._add("user", "\n".join(ordered), place)
+        self._results = results
 
     def offer(self, tools: str) -> None:
         """Puts the tools' block into the system turn, or makes one.
@@ -125,22 +166,60 @@ class TurnWriter:
             text = f"{first.turn.text}\n\n{tools}"
             self.turns[0] = WrittenTurn(Turn("system", text), first.place)
 
-    def _add(self, role: Role, text: str, place: str) -> None:
-        self.turns.append(WrittenTurn(Turn(role, text), place))
-        self._after_result = False
+    def _speak(
+        self,
+        text: str,
+        ids: Sequence[str | None],
+        place: str,
+        learned: bool,
+    ) -> None:
+        """Adds an assistant's turn with the ids of the calls in it."""
+        calls_on = bool(ids) and text.lstrip().startswith(CALL_START)
+        if not calls_on or self._results:
+            self._require_results()
+            self._open = []
+        self._open += [
+            _OpenCall(number, call_id, place)
+            for number, call_id in enumerate(ids, start=len(self._open))
+        ]
+        self._add("assistant", text, place, learned)
 
-    def _close(self, call_id: str | None, where: str) -> None:
-        """Strikes the call off that a result answers."""
-        answered = call_id if call_id in self._open else None
-        if answered is None and None not in self._open:
-            if call_id is not None or not self._open:
-                raise RowDropped(where, RESULT_WITHOUT_CALL)
-            answered = self._open[0]
+    def _require_results(self) -> None:
+        """Drops a row in which the assistant goes on without a result."""
+        missing = self._open
+        if self._results:
+            # One result without id may hold the answers of several calls.
+            missing = [one for one in missing if one.call_id is not None]
+        if missing:
+            where = f"{self.where}, {missing[0].place}"
+            raise RowDropped(where, CALL_WITHOUT_RESULT)
+
+    def _add(
+        self,
+        role: Role,
+        text: str,
+        place: str,
+        learned: bool = True,
+    ) -> None:
+        self.turns.append(WrittenTurn(Turn(role, text, learned), place))
+        self._results = {}
+
+    def _close(self, call_id: str | None, place: str) -> int:
+        """Strikes the call off that a result answers, and gives its number."""
+        same = [one for one in self._open if one.call_id == call_id]
+        unnamed = [one for one in self._open if one.call_id is None]
+        any_call = self._open if call_id is None else []
+        candidates = same or unnamed or any_call
+        if not candidates:
+            raise RowDropped(f"{self.where}, {place}", RESULT_WITHOUT_CALL)
+        answered = candidates[0]
         self._open.remove(answered)
+        return answered.number
 
 
 def read_tools(row: Row, where: str) -> str:
-    """Reads the column `tools`: a list of schemas, or JSON text of one.
+    """Reads the column `tools`, or `functions` as OpenAI once called it: a
+    list of schemas, or JSON text of one.
 
     Args:
         row (`dict`):
@@ -152,10 +231,12 @@ def read_tools(row: Row, where: str) -> str:
         `str`:
             The block of the system text; empty without tools.
     """
+    _refuse_call_beside_turns(row, where)
     tools: list[Mapping[str, Any]] = []
-    for number, one in enumerate(list_of(row, "tools", where), start=1):
+    listed = list_of(row, "tools", where) or list_of(row, "functions", where)
+    for number, one in enumerate(listed, start=1):
         place = f"{where}, tool {number}"
-        tool = decoded(one, place)
+        tool = own_members(decoded(one, place), place)
         problem = tool_problem(tool)
         if problem or not isinstance(tool, dict):
             raise DatasetError(
@@ -165,6 +246,17 @@ def read_tools(row: Row, where: str) -> str:
             )
         tools.append(tool)
     return render_tools(tools)
+
+
+def _refuse_call_beside_turns(row: Row, where: str) -> None:
+    call = row.get("function_call")
+    if call not in (None, "", "auto", "none"):
+        raise DatasetError(
+            f"{where}, function_call is {describe(call)} beside the turns, "
+            "where nothing reads it",
+            fix="put the call into the turn of the assistant that makes it, "
+            "or take the column out",
+        )
 
 
 def read_calls(
@@ -182,15 +274,17 @@ def read_calls(
     calls = list_of(message, "tool_calls", where)
     if not calls and message.get("function_call"):
         calls = [message["function_call"]]
-    return [
-        (_id_of(call), read_call(call, f"{where}, tool call {number}"))
-        for number, call in enumerate(calls, start=1)
-    ]
+    read = []
+    for number, call in enumerate(calls, start=1):
+        here = f"{where}, tool call {number}"
+        value = decoded(call, here)
+        read.append((_id_of(value), read_call(value, here)))
+    return read
 
 
 def read_call(value: object, where: str) -> ToolCall:
-    """Reads one call: bare or under `function`, its arguments an object or
-    JSON text of one.
+    """Reads one call: bare or under `function`, its arguments (which data
+    also calls parameters) an object or JSON text of one.
 
     Args:
         value (`object`):
@@ -198,27 +292,53 @@ def read_call(value: object, where: str) -> ToolCall:
         where (`str`):
             Its place, for messages.
     """
-    value = decoded(value, where)
+    value = own_members(decoded(value, where), where)
     if not isinstance(value, dict):
         raise wrong_type(where, value, "an object with name and arguments")
-    function = value.get("function", value)
+    function = value
+    if value.get("function") is not None:
+        _refuse_other_keys(value, WRAPPER_KEYS, where)
+        function = value["function"]
     if not isinstance(function, dict):
         raise wrong_type(f"{where}, function", function, "an object")
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        arguments = _decoded_arguments(arguments, f"{where}, arguments")
+    _refuse_other_keys(function, CALL_KEYS, where)
     call = call_of(
         {
             "name": function.get("name"),
-            "arguments": {} if arguments is None else arguments,
+            "arguments": _arguments_of(function, where),
         },
     )
     if isinstance(call, ParseFailure):
-        raise DatasetError(
-            f"{where}: {call.reason}",
-            fix='write it as {"name": "...", "arguments": {...}}',
-        )
+        raise _broken_call(where, call.reason)
     return call
+
+
+def _refuse_other_keys(value: Row, known: Sequence[str], where: str) -> None:
+    """Arguments under a key that nobody reads would be lost in silence."""
+    for key, member in value.items():
+        if key not in known and member is not None:
+            problem = f"a call has the unknown key {shown(key)}"
+            raise _broken_call(where, problem)
+
+
+def _broken_call(where: str, problem: str) -> DatasetError:
+    return DatasetError(
+        f"{where}: {problem}",
+        fix='write it as {"name": "...", "arguments": {...}}, bare or under '
+        "the key function",
+    )
+
+
+def _arguments_of(function: Row, where: str) -> object:
+    given = [key for key in ARGUMENTS if function.get(key) is not None]
+    if len(given) > 1:
+        raise _broken_call(where, f"a call has both {' and '.join(given)}")
+    if not given:
+        return {}
+    value = function[given[0]]
+    if isinstance(value, str):
+        return _decoded_arguments(value, f"{where}, {given[0]}")
+    return value
 
 
 def _decoded_arguments(text: str, where: str) -> object:

@@ -22,8 +22,22 @@ TRACKER_LOGS = "tracker_logs"
 
 _NAME_FILE = "run_name.txt"
 _PLACE = "fine_tune_config.training_args"
-_PACKAGES = ("tensorboard", "trackio")
-"""The trackers whose package has their name."""
+_PACKAGES = {
+    "azure_ml": ("azureml", "azureml-mlflow"),
+    "clearml": ("clearml", "clearml"),
+    "codecarbon": ("codecarbon", "codecarbon"),
+    "comet_ml": ("comet_ml", "comet-ml"),
+    "dagshub": ("dagshub", "dagshub mlflow"),
+    "dvclive": ("dvclive", "dvclive"),
+    "flyte": ("flytekit", "flytekit"),
+    "mlflow": ("mlflow", "mlflow"),
+    "neptune": ("neptune", "neptune"),
+    "swanlab": ("swanlab", "swanlab"),
+    "tensorboard": ("tensorboard", "tensorboard"),
+    "trackio": ("trackio", "trackio"),
+    "wandb": ("wandb", "wandb"),
+}
+"""The module that a tracker needs, and what pip installs for it."""
 
 
 def names_of(report_to: str | Sequence[str] | None) -> list[str]:
@@ -41,12 +55,13 @@ def check_installed(report_to: str | Sequence[str] | None) -> None:
         `ConfigError`: A package is missing; each is named.
     """
     wanted = [one for one in names_of(report_to) if one in _PACKAGES]
-    missing = [one for one in wanted if not _is_installed(one)]
+    missing = [one for one in wanted if not _is_installed(_PACKAGES[one][0])]
     if missing:
+        packages = " ".join(_PACKAGES[name][1] for name in missing)
         raise ConfigError(
             _PLACE,
             [f"report_to: {name} is not installed" for name in missing],
-            fix=f"pip install {' '.join(missing)}, or leave report_to out",
+            fix=f"pip install {packages}, or leave report_to out",
         )
 
 
@@ -87,9 +102,9 @@ def callbacks(
     return [_callback(name, folder, step) for name in names_of(report_to)]
 
 
-def _is_installed(package: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
-        importlib.import_module(package)
+        importlib.import_module(module)
     except ImportError:
         return False
     return True

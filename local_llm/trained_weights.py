@@ -10,6 +10,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -37,6 +38,9 @@ class TrainedWeights(ABC):
 
     adapter: str | None = None
     """The name of the adapter that is trained; None for the whole model."""
+
+    lora_config: dict[str, Any] | None = None
+    """The configuration of that adapter."""
 
     @property
     @abstractmethod
@@ -112,6 +116,7 @@ class AdapterWeights(TrainedWeights):
     def __init__(self, base: BaseModel, name: str) -> None:
         super().__init__(base)
         self.adapter = name
+        self.lora_config = adapters.config_of(base, name).to_dict()
 
     @property
     def module(self) -> torch.nn.Module:

@@ -10,6 +10,7 @@ CheckpointError.
 
 import contextlib
 import gc
+import math
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +23,11 @@ from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, pack_dataset
 
 from . import checkpoints, processes, trackers
-from .base_model import BaseModel
 from .chat_datasets import Conversation
 from .chat_trainer import ChatTrainer
-from .errors import ConfigError, DatasetError, LocalLLMError, TrainingError
+from .errors import ConfigError, LocalLLMError, TrainingError
 from .finite_guard import check_weights
+from .library_defaults import DEFAULT_CADENCE
 from .memory import (
     free_memory_bytes,
     peak_memory_bytes,
@@ -34,23 +35,32 @@ from .memory import (
 )
 from .model_lock import LOCK_TIMEOUT_S
 from .model_restoration import random_states_kept, restored_for_replies
+from .schedules import keeps_best
 from .stop_signals import StopRequest, stop_on_signals
 from .trained_weights import TrainedWeights
 from .training_arguments import (
     build_arguments,
     chosen_training,
     evaluation_problems,
-    keeps_best,
     refused_arguments,
 )
 from .training_history import TrainingHistory
 from .training_progress import Progress, Step, is_exhausted
 from .training_result import TrainingResult
-from .training_rows import TrainingRows, render_rows
+from .training_rows import TrainingRows, render_parts
 from .workloads import decide_checkpointing, loaded_workload
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
+
+_REFUSED_BY_TRL = (
+    AttributeError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What it and transformers raise at arguments that do not fit together."""
 
 
 def train(
@@ -82,26 +92,23 @@ def train(
             The committed checkpoint to go on from.
 
     Raises:
-        `DatasetError`: No row has anything to learn.
+        `DatasetError`: No row has anything to learn, or strict_data is set
+            and one has not.
         `TrainingError`: The run had to stop; the weights are not to be used.
         `TrainingInterrupted`: A signal asked for the end; the last step is
             committed.
         `CheckpointError`: A checkpoint cannot be written or read.
     """
     base = weights.base
-    run = TrainingRun(
-        weights,
-        _rendered(base, train_conversations, settings),
-        _rendered(base, held_out, settings),
-        settings,
-        folder,
-        _history_until(resume_from),
+    parts = render_parts(
+        base.chat_format,
+        train_conversations,
+        held_out,
+        min(settings.max_seq_length, base.context_size),
+        settings.strict_data,
     )
-    if not run.rows.rows:
-        raise DatasetError(
-            f"no row has an answer within {settings.max_seq_length} tokens",
-            fix="raise max_seq_length, or use shorter conversations",
-        )
+    history = _history_until(resume_from)
+    run = TrainingRun(weights, *parts, settings, folder, history)
     with (
         base.lock.training(LOCK_TIMEOUT_S),
         restored_for_replies(weights),
@@ -113,15 +120,6 @@ def train(
             result = run.finish(on_step, stop, resume_from)
     gc.collect()
     return result
-
-
-def _rendered(
-    base: BaseModel,
-    conversations: Sequence[Conversation],
-    settings: "FineTuneSettings",
-) -> TrainingRows:
-    length = min(settings.max_seq_length, base.context_size)
-    return render_rows(base.chat_format, conversations, length)
 
 
 def _history_until(checkpoint: Path | None) -> TrainingHistory:
@@ -164,7 +162,7 @@ class TrainingRun:
         self.folder = folder
         self.history = history
         self.notes: list[str] = []
-        self.keeps_best = keeps_best(settings)
+        self.keeps_best = keeps_best(chosen_training(settings))
 
     def finish(
         self,
@@ -183,6 +181,7 @@ class TrainingRun:
                 trainer.evaluate()
             trainer.train()
         elif not self._is_over(trainer, resume_from):
+            _settle_shares(trainer)
             trainer.train(resume_from_checkpoint=str(resume_from))
         else:
             trainer.load_checkpoint(resume_from)
@@ -236,9 +235,10 @@ class TrainingRun:
                     rows=self._dataset(arguments),
                     held_out=self.held_out_rows.rows,
                     history=self.history,
+                    keeps_best=self.keeps_best,
                     commit=self._commit,
                 )
-            except (TypeError, ValueError, ImportError) as error:
+            except _REFUSED_BY_TRL as error:
                 raise refused_arguments(error) from error
             finally:
                 # trl makes them bfloat16, which rounds what an earlier run
@@ -269,21 +269,20 @@ class TrainingRun:
             raise ConfigError(
                 "fine_tune_config",
                 problems,
-                fix="set held_out_rows, or give more data",
+                fix="raise held_out_share, or give more data",
             )
         return arguments
 
     def _choose_checkpointing(self) -> bool:
         """Whether activations are computed twice to save memory."""
-        base = self.weights.base
         workload = loaded_workload(
-            base,
+            self.weights,
             self.rows,
             self.settings,
             chosen_training(self.settings),
             processes.count(),
         )
-        free = free_memory_bytes(base.device)
+        free = free_memory_bytes(self.weights.base.device)
         wanted, reason = decide_checkpointing(workload, free)
         is_on = "on" if wanted else "off"
         self.notes.append(f"gradient checkpointing {is_on}: {reason}")
@@ -305,7 +304,7 @@ class TrainingRun:
             self.folder,
             step,
             write,
-            keep=limit or checkpoints.MIN_KEPT,
+            keep=limit or DEFAULT_CADENCE["save_total_limit"],
         )
 
     def _result(self, trainer: ChatTrainer) -> TrainingResult:
@@ -338,6 +337,16 @@ class TrainingRun:
         )
 
 
+def _settle_shares(trainer: ChatTrainer) -> None:
+    """Whole steps in place of shares of all steps: a checkpoint has them so,
+    and transformers would warn that they differ."""
+    total = trainer.total_steps()
+    for name in ("logging_steps", "eval_steps", "save_steps"):
+        share = getattr(trainer.args, name)
+        if share is not None and share < 1:
+            setattr(trainer.args, name, math.ceil(total * share))
+
+
 @contextlib.contextmanager
 def _translated_errors(run: TrainingRun) -> Iterator[None]:
     try:
@@ -353,13 +362,7 @@ def _translated_errors(run: TrainingRun) -> Iterator[None]:
             "gradient_accumulation_steps, a smaller max_seq_length, "
             "gradient_checkpointing true",
         ) from error
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*_REFUSED_BY_TRL, OSError, RuntimeError) as error:
         if processes.is_loss(error):
             raise processes.loss() from error
         raise TrainingError(

@@ -5,32 +5,31 @@ Above both stands what follows from the device and from how rows are rendered.
 Trains nothing. Raises ConfigError for what the libraries refuse.
 """
 
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import Trainer
 from trl import SFTConfig
 
-from .adapters import DEFAULT_SEED
 from .base_model import BaseModel
+from .devices import choose_device
 from .errors import ConfigError
+from .library_defaults import (
+    DEFAULT_CADENCE,
+    DEFAULT_TRAINING,
+    ROWS_AT_ONCE,
+)
 from .schedules import PADDED_TO
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
 
-DEFAULT_TRAINING: dict[str, Any] = {
-    "learning_rate": 2e-4,  # QLoRA, Dettmers et al. 2023, table 9
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.05,  # below 1: the share of all steps
-    "num_train_epochs": 3,
-    "logging_steps": 1,
-    "seed": DEFAULT_SEED,
-}
-
-_ROWS_AT_ONCE = 4
-_A_TENTH = 0.1
-"""Of all steps, between two checkpoints and between two evaluations."""
+_PLACE = "fine_tune_config.training_args"
 
 
 def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
@@ -39,19 +38,73 @@ def chosen_training(settings: "FineTuneSettings") -> dict[str, Any]:
     defaults = dict(DEFAULT_TRAINING)
     # A packed row is a whole batch already.
     packed = given.get("packing", False)
-    defaults["per_device_train_batch_size"] = 1 if packed else _ROWS_AT_ONCE
+    defaults["per_device_train_batch_size"] = 1 if packed else ROWS_AT_ONCE
     patient = settings.early_stopping_patience is not None
-    if patient or keeps_best(settings):
+    if patient or given.get("load_best_model_at_end"):
         defaults["eval_strategy"] = "steps"
     return {**defaults, **given}
 
 
-def keeps_best(settings: "FineTuneSettings") -> bool:
-    """Whether the weights with the lowest held-out loss are kept."""
-    given = settings.training_args
-    evaluates = given.get("eval_strategy", "no") != "no"
-    patient = settings.early_stopping_patience is not None
-    return given.get("load_best_model_at_end", evaluates or patient)
+def check_device(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that nothing asks for a GPU in vain.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: It would be loaded on a CPU, or there is no such
+            device.
+    """
+    offloads = settings.training_args.get("activation_offloading")
+    if offloads and choose_device(device) == "cpu":
+        problem = "activation_offloading: wanted false on a CPU, found true"
+        raise ConfigError(
+            _PLACE,
+            [problem],
+            fix="leave it out: it moves activations from a GPU to the memory "
+            "that they are in here",
+        )
+
+
+def check_arguments(settings: "FineTuneSettings", device: str | None) -> None:
+    """See, before anything is loaded, that the libraries take the arguments
+    and have the optimizer.
+
+    Args:
+        settings (`FineTuneSettings`):
+            The user's choices.
+        device (`str | None`):
+            Where the model will be loaded; None lets the program choose.
+
+    Raises:
+        `ConfigError`: transformers or trl refuse them, or a package that the
+            optimizer needs is not installed.
+    """
+    check_device(settings, device)
+    on_cpu = choose_device(device).startswith("cpu")
+    with _refusals_translated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        arguments = _CheckedAlone(**_merged(settings, on_cpu))
+        try:
+            stand_in = torch.nn.Module()
+            Trainer.get_optimizer_cls_and_kwargs(arguments, stand_in)
+        except ValueError:
+            # These are looked for in the model, which is not there yet.
+            if not arguments.optim_target_modules:
+                raise
+
+
+class _CheckedAlone(SFTConfig):
+    """Arguments that check their values and leave accelerate's state, which
+    others may be training with, as it is."""
+
+    @functools.cached_property
+    def _setup_devices(self) -> torch.device:
+        self._n_gpu = 0
+        return torch.device("cpu")
 
 
 def evaluation_problems(
@@ -81,6 +134,8 @@ def evaluation_problems(
         return [f"{one}: wanted an eval_strategy, found 'no'" for one in asked]
     if given.get("eval_strategy", "no") != "no":
         asked.append("training_args.eval_strategy")
+    if given.get("eval_on_start"):
+        asked.append("training_args.eval_on_start")
     return [f"{one}: no rows are held out to evaluate on" for one in asked]
 
 
@@ -105,31 +160,44 @@ def build_arguments(
     Raises:
         `ConfigError`: transformers or trl refuse them.
     """
-    chosen = chosen_training(settings)
-    arguments = {
-        **_device_defaults(base),
-        **_layout_defaults(chosen),
-        "gradient_checkpointing": gradient_checkpointing,
-        **chosen,
-        **_owned(base, settings, chosen),
-        "output_dir": str(output),
-    }
-    try:
-        return SFTConfig(**arguments)
-    except (TypeError, ValueError, ImportError) as error:
-        raise refused_arguments(error) from error
-
-
-def _device_defaults(base: BaseModel) -> dict[str, Any]:
     on_cpu = base.device.type == "cpu"
     half = base.model.dtype == torch.float16
+    end_of_turn = base.chat_format.end_of_turn_id
+    with _refusals_translated():
+        return SFTConfig(
+            **{
+                "gradient_checkpointing": gradient_checkpointing,
+                # Of experts some get no token in a step; all else is always
+                # used.
+                "ddp_find_unused_parameters": _has_experts(base),
+                **_merged(settings, on_cpu, half),
+                "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+                "output_dir": str(output),
+            },
+        )
+
+
+def _merged(
+    settings: "FineTuneSettings",
+    on_cpu: bool,
+    half: bool = False,
+) -> dict[str, Any]:
+    """All but what only a loaded model says."""
+    chosen = chosen_training(settings)
+    return {
+        **_device_defaults(on_cpu, half),
+        **_layout_defaults(chosen),
+        **chosen,
+        **_owned(on_cpu, settings, chosen),
+    }
+
+
+def _device_defaults(on_cpu: bool, half: bool) -> dict[str, Any]:
     return {
         "bf16": not on_cpu and not half,
         "fp16": not on_cpu and half,
         # Few shapes: the CPU's kernels keep buffers for each they have seen.
         "pad_to_multiple_of": PADDED_TO if on_cpu else None,
-        # Of experts some get no token in a step; all else is always used.
-        "ddp_find_unused_parameters": _has_experts(base),
     }
 
 
@@ -145,10 +213,8 @@ def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     defaults = {
         "padding_free": one_line,
         "per_device_eval_batch_size": rows_at_once,
-        "save_strategy": "steps",
-        "save_steps": _A_TENTH,
-        "eval_steps": _A_TENTH,
         "optim": "adamw_torch",
+        **DEFAULT_CADENCE,
     }
     if not chosen.get("padding_free", one_line) and not chosen.get("packing"):
         defaults["train_sampling_strategy"] = "group_by_length"
@@ -156,15 +222,13 @@ def _layout_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _owned(
-    base: BaseModel,
+    on_cpu: bool,
     settings: "FineTuneSettings",
     chosen: dict[str, Any],
 ) -> dict[str, Any]:
     """What a user cannot choose otherwise."""
-    end_of_turn = base.chat_format.end_of_turn_id
     return {
-        "use_cpu": base.device.type == "cpu",
-        "eos_token": base.tokenizer.convert_ids_to_tokens(end_of_turn),
+        "use_cpu": on_cpu,
         # Rows are cut when they are rendered; packing wants its own limit.
         "max_length": (
             settings.max_seq_length if chosen.get("packing") else None
@@ -176,6 +240,8 @@ def _owned(
         "report_to": "none",  # ours write into the folder of the run
         # Ours keeps the best weights, whenever checkpoints are written.
         "load_best_model_at_end": False,
+        # A run measures before its first step, once, whatever is asked.
+        "eval_on_start": False,
         "save_only_model": False,
         "save_total_limit": None,
         # Workers have random states of their own, which no resume restores.
@@ -183,6 +249,14 @@ def _owned(
     }
 
 
+@contextlib.contextmanager
+def _refusals_translated() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, ImportError) as error:
+        raise refused_arguments(error) from error
+
+
 def refused_arguments(error: Exception) -> ConfigError:
     """What the libraries said against the user's arguments."""
-    return ConfigError("fine_tune_config.training_args", [str(error)])
+    return ConfigError(_PLACE, [str(error)])

@@ -2,7 +2,7 @@
 """Follows the optimizer steps of a run: reports them and ends it in time.
 
 Decides nothing about weights. Raises TrainingError for gradients that no
-optimizer can use.
+optimizer can use, and for weights that would not be trained.
 """
 
 import time
@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from .chat_trainer import ChatTrainer
 from .finite_guard import check_gradients
+from .live_gradients import LiveGradients
 from .stop_signals import StopRequest
 from .training_history import TrainingHistory
 
@@ -42,6 +43,7 @@ class Progress(TrainerCallback):
         self._stop = stop
         self._patience = patience
         self._step_began = 0.0
+        self._first_gradients: LiveGradients | None = None
         self.interrupted_at: int | None = None
 
     def on_train_begin(
@@ -54,6 +56,11 @@ class Progress(TrainerCallback):
         """Save, evaluate and log as often as the settings say now: after a
         resume transformers would do so as often as when the run began."""
         state.compute_steps(args, state.max_steps)
+        weights = self._trainer.weights
+        self._first_gradients = LiveGradients(
+            weights.module,
+            weights.parameters(),
+        )
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
@@ -66,10 +73,15 @@ class Progress(TrainerCallback):
         control: Any,
         **kwargs: Any,
     ) -> None:
-        """Stop before values that are not finite can spread."""
+        """Stop before values that are not finite can spread, and at the
+        first step where something would not be trained."""
+        step, largest = state.global_step + 1, None
         if not args.fp16:  # there the gradient scaler sorts them out
             parameters = self._trainer.weights.parameters().items()
-            check_gradients(parameters, state.global_step + 1)
+            largest = check_gradients(parameters, step)
+        if self._first_gradients is not None:
+            self._first_gradients.check(largest, step)
+            self._first_gradients = None
 
     def on_step_end(
         self,

@@ -1,15 +1,19 @@
 # -*- coding: utf-8 -*-
 """Conversations as the rows of ids and labels that a trainer takes.
 
-Counts what it cuts and leaves out. Knows no weights. Raises nothing.
+Counts what it cuts and leaves out. Knows no weights. Raises DatasetError
+where nothing is left, or more is left out than is allowed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .chat_datasets import Conversation
-from .chat_format import ChatFormat
+from .chat_format import ChatFormat, RenderedChat
+from .errors import DatasetError
 from .labelled_loss import IGNORED
+
+Row = dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +22,15 @@ class TrainingRows:
 
     Attributes:
         rows (`list[dict[str, list[int]]]`):
-            `input_ids` and `labels`, each of shape (tokens,).
+            `input_ids` and `labels`, each of shape (tokens,); a row stands
+            here as often as it was given.
         shortened (`int`):
-            Rows whose end was cut to the longest sequence.
+            Different rows whose end was cut to the longest sequence.
         without_answer (`list[str]`):
-            Rows left out: the cut would have left nothing to learn.
+            Different rows left out: the cut would have left nothing to learn.
     """
 
-    rows: list[dict[str, list[int]]]
+    rows: list[Row]
     shortened: int
     without_answer: list[str]
 
@@ -57,19 +62,73 @@ def render_rows(
         max_tokens (`int`):
             The longest row; longer ones lose their end.
     """
-    rows: list[dict[str, list[int]]] = []
-    shortened = 0
-    without_answer = []
-    for conversation in conversations:
-        chat = chat_format.render(conversation.turns)
-        ids, mask = chat.ids[:max_tokens], chat.mask[:max_tokens]
-        if not any(mask):
-            without_answer.append(conversation.where)
-            continue
-        shortened += len(chat.ids) > max_tokens
-        labels = [
-            token_id if learned else IGNORED
-            for token_id, learned in zip(ids, mask, strict=True)
-        ]
-        rows.append({"input_ids": ids, "labels": labels})
-    return TrainingRows(rows, shortened, without_answer)
+    whole = {
+        one: chat_format.render(one.turns)
+        for one in dict.fromkeys(conversations)
+    }
+    cut = {one: _cut(chat, max_tokens) for one, chat in whole.items()}
+    rows = [cut[one] for one in conversations]
+    return TrainingRows(
+        rows=[row for row in rows if row is not None],
+        shortened=sum(
+            cut[one] is not None and len(chat.ids) > max_tokens
+            for one, chat in whole.items()
+        ),
+        without_answer=[one.where for one, row in cut.items() if row is None],
+    )
+
+
+def _cut(chat: RenderedChat, max_tokens: int) -> Row | None:
+    """The row that is left of a conversation, if any of it is learned."""
+    ids, mask = chat.ids[:max_tokens], chat.mask[:max_tokens]
+    if not any(mask):
+        return None
+    labels = [
+        token_id if learned else IGNORED
+        for token_id, learned in zip(ids, mask, strict=True)
+    ]
+    return {"input_ids": ids, "labels": labels}
+
+
+def render_parts(
+    chat_format: ChatFormat,
+    train: Sequence[Conversation],
+    held_out: Sequence[Conversation],
+    max_tokens: int,
+    strict: bool,
+) -> tuple[TrainingRows, TrainingRows]:
+    """Turn both parts of the data into ids and labels.
+
+    Args:
+        chat_format (`ChatFormat`):
+            Renders turns.
+        train (`Sequence[Conversation]`), held_out (`Sequence[Conversation]`):
+            What to learn from, and what to measure on.
+        max_tokens (`int`):
+            The longest row, see `render_rows`.
+        strict (`bool`):
+            Whether the first row to be left out is an error instead.
+
+    Returns:
+        `tuple[TrainingRows, TrainingRows]`:
+            To learn from, and to measure on.
+
+    Raises:
+        `DatasetError`: No row has anything to learn, or `strict` and one of
+            either part has not.
+    """
+    rows = render_rows(chat_format, train, max_tokens)
+    measured = render_rows(chat_format, held_out, max_tokens)
+    left_out = [*rows.without_answer, *measured.without_answer]
+    if strict and left_out:
+        raise DatasetError(
+            f"{left_out[0]}: no answer within {max_tokens} tokens",
+            fix="raise max_seq_length, shorten the row, or set strict_data to "
+            "false to leave such rows out",
+        )
+    if not rows.rows:
+        raise DatasetError(
+            f"no row has an answer within {max_tokens} tokens",
+            fix="raise max_seq_length, or use shorter conversations",
+        )
+    return rows, measured

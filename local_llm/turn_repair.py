@@ -17,6 +17,8 @@ EMPTY_TURN = "empty turn"
 SYSTEM_IN_THE_MIDDLE = "system turn in the middle"
 ASSISTANT_FIRST = "assistant speaks first"
 NO_ASSISTANT_TURN = "no assistant turn"
+NOTHING_LEARNED = "no turn to be learned"
+PARTLY_LEARNED = "turns of one role, not all of them to be learned"
 
 TURNS_MERGED = "turns of one role merged"
 LAST_USER_TURN_REMOVED = "last user turn removed"
@@ -77,8 +79,10 @@ def repair_turns(
     if turns[0].role == PLAIN_TEXT:
         return list(turns), []
     _check_order(turns, where, here)
+    _check_learned(turns, where)
     if not merge_same_role:
         _refuse_same_role(turns, here)
+    _check_same_role(turns, here)
     merged = _merge_same_role(turns)
     answered = merged if merged[-1].role == "assistant" else merged[:-1]
     adjustments = []
@@ -118,11 +122,27 @@ def _refuse_same_role(turns: Sequence[Turn], here: Sequence[str]) -> None:
             )
 
 
+def _check_same_role(turns: Sequence[Turn], here: Sequence[str]) -> None:
+    """A turn is learned as a whole or not at all."""
+    for index in range(1, len(turns)):
+        before, turn = turns[index - 1 : index + 1]
+        if turn.role == before.role and turn.learned != before.learned:
+            raise RowDropped(here[index], PARTLY_LEARNED)
+
+
 def _merge_same_role(turns: Sequence[Turn]) -> list[Turn]:
     return [
-        Turn(role, "\n\n".join(turn.text for turn in same))
-        for role, same in groupby(turns, key=lambda turn: turn.role)
+        Turn(role, "\n\n".join(turn.text for turn in same), learned)
+        for (role, learned), same in groupby(
+            turns,
+            key=lambda turn: (turn.role, turn.learned),
+        )
     ]
+
+
+def _check_learned(turns: Sequence[Turn], where: str) -> None:
+    if not any(turn.role == "assistant" and turn.learned for turn in turns):
+        raise RowDropped(where, NOTHING_LEARNED)
 
 
 def _check_order(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .base_model import BaseModel, load_config
+from .base_model import load_config
 from .devices import choose_device, choose_dtype
 from .estimates import (
     USABLE_SHARE,
@@ -28,8 +28,10 @@ from .schedules import (
     PADDED_TO,
     Schedule,
     checkpoints_at_once,
+    keeps_best,
     make_schedule,
 )
+from .trained_weights import TrainedWeights
 from .training_rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class Workload:
 
 
 def loaded_workload(
-    base: BaseModel,
+    weights: TrainedWeights,
     rows: TrainingRows,
     settings: "FineTuneSettings",
     arguments: Mapping[str, Any],
@@ -108,8 +110,8 @@ def loaded_workload(
     """The workload of a model that is loaded already.
 
     Args:
-        base (`BaseModel`):
-            The model.
+        weights (`TrainedWeights`):
+            What is trained.
         rows (`TrainingRows`):
             What it will be trained on.
         settings (`FineTuneSettings`):
@@ -119,6 +121,7 @@ def loaded_workload(
         processes (`int`):
             How many train together.
     """
+    base = weights.base
     on_cpu = base.device.type == "cpu"
     config = copy.deepcopy(base.model.config)
     quantization = getattr(config, "quantization_config", None) or {}
@@ -131,7 +134,7 @@ def loaded_workload(
             dtype=base.model.dtype,
             device="cpu" if on_cpu else str(base.device),
             quantization=quantization,
-            lora_config=trained_adapter(settings),
+            lora_config=weights.lora_config,
             autocast=uses_autocast(arguments, str(base.device)),
         ),
     )
@@ -147,10 +150,22 @@ def loaded_workload(
 
 def model_to_train(
     request: LoadRequest,
-    settings: "FineTuneSettings",
+    lora_config: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
     progress: Progress,
 ) -> ModelToTrain:
-    """The model as these settings load and train it; no weights are read."""
+    """The model as it will be loaded and trained; no weights are read.
+
+    Args:
+        request (`LoadRequest`):
+            What will be loaded.
+        lora_config (`Mapping[str, Any] | None`):
+            Of the adapter; None where all weights are trained.
+        arguments (`Mapping[str, Any]`):
+            Training arguments.
+        progress (`Progress`):
+            Told what is going on.
+    """
     device = choose_device(request.device)
     device = "cpu" if device.startswith("cpu") else device
     quantization = request.quantization_arguments()
@@ -160,47 +175,32 @@ def model_to_train(
         dtype=choose_dtype(device, wanted, request.cache),
         device=device,
         quantization=quantization,
-        lora_config=trained_adapter(settings),
-        autocast=uses_autocast(settings.training_args, device),
+        lora_config=lora_config,
+        autocast=uses_autocast(arguments, device),
     )
 
 
 def disk_needed(
-    request: LoadRequest,
-    settings: "FineTuneSettings",
+    wanted: ModelToTrain,
     arguments: Mapping[str, Any],
-    progress: Progress,
 ) -> int:
     """The bytes of the checkpoints and the finished run of a model that is
     not loaded yet.
 
     Args:
-        request (`LoadRequest`):
-            What will be loaded.
-        settings (`FineTuneSettings`):
-            How it will be trained.
+        wanted (`ModelToTrain`):
+            What will be loaded and trained.
         arguments (`Mapping[str, Any]`):
             Training arguments, with the package's defaults.
-        progress (`Progress`):
-            Told what is going on.
     """
-    shape = examine_model(model_to_train(request, settings, progress))
+    shape = examine_model(wanted)
     optimizer = str(arguments.get("optim", _OPTIMIZER))
     return estimate_disk(
         shape,
         optimizer,
         checkpoints_at_once(arguments),
+        keeps_best(arguments),
     ).total
-
-
-def trained_adapter(settings: "FineTuneSettings") -> dict[str, Any] | None:
-    """The configuration of the adapter; None where all weights are trained.
-
-    Of one that is continued only its folder knows: the default is assumed.
-    """
-    if settings.trains_all_weights:
-        return None
-    return dict(settings.lora_config or {})
 
 
 def uses_autocast(arguments: Mapping[str, Any], device: str) -> bool:

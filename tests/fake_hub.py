@@ -74,7 +74,11 @@ def gated(handler: Handler) -> Handler:
     return answer
 
 
-def hub_with_files(repo: str, files: Mapping[str, str | bytes]) -> Handler:
+def hub_with_files(
+    repo: str,
+    files: Mapping[str, str | bytes],
+    commit: str = COMMIT,
+) -> Handler:
     """A hub with one repository that has these files."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -82,10 +86,10 @@ def hub_with_files(repo: str, files: Mapping[str, str | bytes]) -> Handler:
         if "/tree/" in path:
             return httpx2.Response(200, json=[])
         if "/api/" in path:
-            info = {"id": repo, "sha": COMMIT, "siblings": [], "tags": []}
+            info = {"id": repo, "sha": commit, "siblings": [], "tags": []}
             return httpx2.Response(200, json=info)
         content = files.get(path.rpartition("/")[2])
-        headers = {"X-Repo-Commit": COMMIT}
+        headers = {"X-Repo-Commit": commit}
         if isinstance(content, str):
             content = content.encode()
         if content is None:

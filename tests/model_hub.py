@@ -23,6 +23,12 @@ LARGE = 1 << 16
 """From this size on a file is sent apart from the commit."""
 
 
+def _writer() -> dict[str, Any]:
+    """The account of a token with write access."""
+    auth = {"type": "access_token", "accessToken": {"role": "write"}}
+    return {"name": "owner", "type": "user", "orgs": [], "auth": auth}
+
+
 @dataclass
 class Hub:
     """What the hub knows after the uploads.
@@ -32,6 +38,10 @@ class Hub:
             Where it listens.
         statuses (`dict[str, int]`):
             What it answers to a path that has this in it, instead.
+        account (`dict[str, Any]`):
+            What it says of who asks.
+        private (`bool`):
+            Whether its repository is, unless the request to create it says.
         created (`dict[str, Any]`):
             The last request to create a repository.
         files (`dict[str, bytes]`):
@@ -42,6 +52,8 @@ class Hub:
 
     url: str = ""
     statuses: dict[str, int] = field(default_factory=dict)
+    account: dict[str, Any] = field(default_factory=_writer)
+    private: bool = False
     created: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -51,9 +63,10 @@ class Hub:
     def answer(self, path: str, body: bytes) -> Any:
         """What the hub says to a request."""
         if path.endswith("/whoami-v2"):
-            return {"name": "owner", "type": "user", "orgs": []}
+            return self.account
         if path.endswith("/repos/create"):
             self.created = json.loads(body)
+            self.private = self.created.get("visibility") == "private"
             return {"url": f"{self.url}/owner/name"}
         if "/preupload/" in path:
             return {"files": list(map(_kind, json.loads(body)["files"]))}
@@ -71,7 +84,12 @@ class Hub:
                 self._commit(json.loads(line))
             commit = f"{self.url}/owner/name/commit/{'0' * 40}"
             return {"commitUrl": commit, "commitOid": "0" * 40}
-        return {"id": "owner/name", "siblings": [], "sha": "0" * 40}
+        return {
+            "id": "owner/name",
+            "private": self.private,
+            "siblings": [],
+            "sha": "0" * 40,
+        }
 
     def _at(self, one: dict[str, Any]) -> dict[str, Any]:
         upload = {"href": f"{self.url}/objects/{one['oid']}"}

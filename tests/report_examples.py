@@ -9,6 +9,21 @@ from local_llm.reports import Demonstration, Reply, RunReport
 BEFORE = Reply("Breakfast is\n\nbreakfast is", "length", 160, 2.5)
 AFTER = Reply("Oats with fruit.", "stop", 6, 0.5)
 
+
+def source_of(name: str, **more: Any) -> dict[str, Any]:
+    """What a report says of a source of data."""
+    return {
+        "name": name,
+        "hub_id": None,
+        "licence": "unknown",
+        "licence_found_in": "",
+        "weight": 1.0,
+        "rows": 1,
+        "in_epoch": more.get("rows", 1),
+        **more,
+    }
+
+
 REPORT = RunReport(
     key="k1",
     base={
@@ -20,11 +35,13 @@ REPORT = RunReport(
     },
     data={
         "source": "data.json",
+        "sources": [source_of("data.json", rows=6)],
         "fingerprint": "d1",
         "summary": "8 rows, 2 held out",
         "rows": 8,
         "multi_turn": 1,
         "train_rows": 6,
+        "epoch_rows": 6,
         "held_out_rows": 2,
         "formats": {"lima": 5, "messages": 3},
         "drops": {"empty turn": 3, "duplicate conversation": 1},
@@ -39,7 +56,9 @@ REPORT = RunReport(
         "longest_row": 321,
         "shortened": 1,
         "without_answer": ["data.json row 7"],
-        "hub_id": None,
+        "held_out_shortened": 0,
+        "held_out_without_answer": ["data.json row 8"],
+        "skipped_files": [],
     },
     settings={"max_seq_length": 512, "training_args": {"max_steps": 2}},
     losses=[[1, 6.5], [2, 5.25]],

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_models import (
+    VOCABULARY,
     gemma,
     load_own,
     prompt,
@@ -382,6 +383,8 @@ def test_a_folder_that_does_not_exist_has_no_adapter(
         {"no_such_key": 1},
         {"r": "x"},
         {"init_lora_weights": "orthogonal"},  # which 4-bit layers have not
+        {"trainable_token_indices": [VOCABULARY]},
+        {"trainable_token_indices": {"embed_tokens": [-1]}},
     ],
 )
 @pytest.mark.parametrize("others", [0, 1])
@@ -399,6 +402,35 @@ def test_a_config_that_peft_refuses_names_its_entry(
     name = add_trained(base, 1)
     assert len(peft_model(base).peft_config) == others + 1
     assert not torch.equal(logits(base, name), logits(base, None))
+
+
+def test_every_token_that_the_model_does_not_have_is_named(
+    base: BaseModel,
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        add_adapter(base, {"trainable_token_indices": [5, 99999, -1]})
+    assert [one.rpartition(", ")[2] for one in caught.value.problems] == [
+        "found 99999",
+        "found -1",
+    ]
+    assert caught.value.problems[0].startswith(
+        f"trainable_token_indices: wanted tokens from 0 to {VOCABULARY - 1},",
+    )
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), IndexError("x")])
+def test_whatever_peft_finds_wrong_is_told_and_taken_off(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("local_llm.adapters.make_exact", refuse)
+    with pytest.raises(ConfigError, match="x"):
+        add_adapter(base, {"r": 4})
+    assert not peft_model(base).peft_config
 
 
 def test_a_base_without_adapters_has_no_wrapped_model(

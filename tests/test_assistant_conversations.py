@@ -146,12 +146,29 @@ def test_every_fence_is_closed_and_the_python_ones_are_tried() -> None:
 def test_all_of_them_are_used_and_24_are_held_out() -> None:
     settings = load_all_settings(CONFIGS)["embedded"]
     assert settings.data_path and settings.fine_tune_config
+    assert settings.fine_tune_config.held_out_rows is None
     data = load_chat_data(
         settings.data_path,
         base=PROJECT,
-        held_out_rows=settings.fine_tune_config.held_out_rows,
+        held_out_share=settings.fine_tune_config.held_out_share,
         strict=True,
     )
     assert data.drops == () and data.adjustments == {}
     assert len(data.held_out) == 24
     assert len(data.train) == len(ROWS) - 24
+
+
+def test_a_share_and_a_number_of_rows_hold_out_the_same_24() -> None:
+    by_share, by_number = (
+        load_chat_data(str(DATA), strict=True, **part)
+        for part in ({"held_out_share": 0.08333}, {"held_out_rows": 24})
+    )
+    assert by_share.fingerprint == by_number.fingerprint
+    assert len(by_number.held_out) == 24
+
+
+def test_every_shipped_split_stays_when_rows_are_added() -> None:
+    for entry in load_all_settings(CONFIGS).values():
+        assert entry.fine_tune_config is None or (
+            entry.fine_tune_config.held_out_rows is None
+        )

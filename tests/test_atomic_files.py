@@ -4,23 +4,21 @@
 import errno
 import json
 import os
-import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local_llm.atomic_files import (
     MANIFEST_NAME,
-    check_disk_space,
     check_manifest,
     check_nothing_else,
-    check_writable,
     child,
     delete_partials,
     is_sealed,
     is_whole,
     placed_folder,
-    readable_size,
     sealed_folder,
     set_aside,
     sha256_of,
@@ -86,20 +84,6 @@ def test_a_folder_below_a_file_is_a_checkpoint_error(
             pytest.fail("there is nothing to fill")
 
 
-@pytest.mark.parametrize("inner", ["", "deeper/still"])
-def test_a_folder_that_cannot_be_written_is_found_out_beforehand(
-    below_a_file: Path,
-    inner: str,
-) -> None:
-    with pytest.raises(CheckpointError, match="cannot write in"):
-        check_writable(below_a_file / inner / "run")
-
-
-def test_finding_out_leaves_nothing(tmp_path: Path) -> None:
-    check_writable(tmp_path / "runs" / "one")
-    assert list((tmp_path / "runs").iterdir()) == []
-
-
 def test_an_exception_leaves_nothing_and_the_old_folder_as_it_was(
     sealed: Path,
 ) -> None:
@@ -131,8 +115,43 @@ def test_old_folders_are_kept_aside_under_numbers(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_others_can_read_a_sealed_folder(sealed: Path) -> None:
-    assert sealed.stat().st_mode & 0o777 == 0o755
+@pytest.mark.parametrize(
+    ("umask", "folder_mode", "file_mode"),
+    [
+        ("022", 0o755, 0o644),
+        ("027", 0o750, 0o640),
+        ("077", 0o700, 0o600),
+        ("000", 0o755, 0o644),  # nobody else writes
+    ],
+)
+def test_others_can_read_a_folder_where_the_umask_lets_them(
+    tmp_path: Path,
+    umask: str,
+    folder_mode: int,
+    file_mode: int,
+) -> None:
+    write = f"""
+import os
+from pathlib import Path
+from local_llm.atomic_files import sealed_folder
+os.umask(0o{umask})
+with sealed_folder(Path({str(tmp_path)!r}) / "run") as partial:
+    (partial / "deeper").mkdir()
+    (partial / "deeper" / "weights").write_text("w")
+    (partial / "deeper" / "weights").chmod(0o600)  # as safetensors writes
+"""
+    project = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", write], check=True, cwd=project)
+    run = tmp_path / "run"
+    assert {
+        str(path.relative_to(run)): path.stat().st_mode & 0o777
+        for path in (run, *run.rglob("*"))
+    } == {
+        ".": folder_mode,
+        "deeper": folder_mode,
+        "deeper/weights": file_mode,
+        MANIFEST_NAME: file_mode,
+    }
 
 
 def test_a_folder_is_sealed_only_at_the_end(tmp_path: Path) -> None:
@@ -155,6 +174,24 @@ def test_a_flipped_bit_is_found(sealed: Path) -> None:
     (sealed / "weights.bin").write_bytes(content)
     with pytest.raises(CheckpointError, match="weights.bin is not the file"):
         check_manifest(sealed)
+
+
+def test_a_file_that_may_change_is_not_compared(sealed: Path) -> None:
+    (sealed / "weights.bin").write_bytes(b"others")
+    check_manifest(sealed, but=["weights.bin"])
+    (sealed / "inner" / "text").write_text("others")
+    with pytest.raises(CheckpointError, match="inner/text is not the file"):
+        check_manifest(sealed, but=["weights.bin"])
+
+
+def test_an_error_without_a_reason_of_the_system_tells_its_own(
+    tmp_path: Path,
+) -> None:
+    with (
+        pytest.raises(CheckpointError, match="12 requested and 0 written"),
+        whole_file(tmp_path / "file"),
+    ):
+        raise OSError("12 requested and 0 written")
 
 
 def test_a_missing_file_is_found(sealed: Path) -> None:
@@ -276,35 +313,6 @@ def test_a_folder_is_not_placed_on_another(sealed: Path) -> None:
             (partial / "a").write_text("x")
     check_manifest(sealed)
     assert [one.name for one in sealed.parent.iterdir()] == ["run"]
-
-
-# -- room -------------------------------------------------------------------
-
-
-def test_a_disk_with_room_is_fine(tmp_path: Path) -> None:
-    check_disk_space(tmp_path / "not" / "there" / "yet", 1)
-
-
-def test_a_disk_without_room_tells_what_is_needed_and_free(
-    tmp_path: Path,
-) -> None:
-    free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(CheckpointError, match="needs .* GB, and .* are free"):
-        check_disk_space(tmp_path / "run", free + 10**12)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (2_550_000, "2.5 MB"),
-        (17_000_000_000, "17.0 GB"),
-    ],
-)
-def test_a_size_is_told_in_its_unit(size: int, text: str) -> None:
-    assert readable_size(size) == text
 
 
 # -- setting aside, and what is more or less than was written ----------------

@@ -399,8 +399,9 @@ def test_too_little_memory_says_what_to_do(
 
 
 @pytest.fixture(name="repo")
-def fixture_repo(tmp_path: Path) -> str:
+def fixture_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A name of the test's own, so that no model is shared with another."""
+    monkeypatch.chdir(tmp_path)  # its cache is a folder there
     return f"someone/{tmp_path.name.replace('_', '-')}"
 
 

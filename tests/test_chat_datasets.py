@@ -278,6 +278,34 @@ def test_the_system_turn_does_not_decide_the_split() -> None:
     )
 
 
+def leaking(tmp_path: Path, **options: Any) -> ChatData:
+    """Rows of which a held-out one ends with what another teaches."""
+    plain = load(tmp_path, many(100))
+    learned = plain.train[0].turns
+    measured = plain.held_out[0].turns
+    extra = lima(*(turn.text for turn in (*measured, *learned)))
+    return load(tmp_path, [*many(100), extra], **options)
+
+
+def test_a_held_out_row_with_an_answer_that_is_learned_is_left_out(
+    tmp_path: Path,
+) -> None:
+    plain = load(tmp_path, many(100))
+    data = leaking(tmp_path)
+    reason = "held-out answer also in training"
+    assert data.drops == (Drop("data.json row 101", reason),)
+    assert (data.train, data.held_out) == (plain.train, plain.held_out)
+    assert data.fingerprint == plain.fingerprint
+    assert (data.rows_read, data.rows_kept, data.multi_turn) == (101, 100, 0)
+
+
+def test_strict_refuses_a_held_out_row_with_an_answer_that_is_learned(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(DatasetError, match="row 101: held-out answer also"):
+        leaking(tmp_path, strict=True)
+
+
 @pytest.mark.parametrize(("wanted", "got"), [(0, 0), (7, 7), (500, 99)])
 def test_a_number_of_held_out_rows_is_met_and_leaves_one_for_training(
     tmp_path: Path,
@@ -337,6 +365,18 @@ def test_the_fingerprint_follows_text_roles_order_and_split(
     ]
     assert len({data.fingerprint for data in variants}) == len(variants)
     assert all(len(data.fingerprint) == 64 for data in variants)
+
+
+def test_the_fingerprint_follows_what_is_learned(tmp_path: Path) -> None:
+    def weighed(weight: int) -> dict[str, Any]:
+        asked = {"role": "user", "content": "a"}
+        said = {"role": "assistant", "content": "b"}
+        turns = [asked, {**said, "weight": weight}, asked, said]
+        return {"messages": turns}
+
+    plain = load(tmp_path, [lima("a", "b", "a", "b")])
+    assert load(tmp_path, [weighed(1)]).fingerprint == plain.fingerprint
+    assert load(tmp_path, [weighed(0)]).fingerprint != plain.fingerprint
 
 
 def test_the_fingerprint_does_not_follow_file_name_or_format(

@@ -355,6 +355,22 @@ def test_a_tokenizer_that_cannot_split_its_marks_is_refused(
         ChatFormat(tokenizer)
 
 
+def test_a_turn_that_is_not_learned_is_read_and_not_under_the_loss() -> None:
+    turns = turns_of(["a", "b", "c", "d"])
+    masked = [turns[0], Turn("assistant", "b", learned=False), *turns[2:]]
+    chat = GEMMA.render(masked)
+    learned = [one for one, m in zip(chat.ids, chat.mask, strict=True) if m]
+    assert GEMMA.tokenizer.decode(learned) == "d<end_of_turn>"
+    assert chat.ids == GEMMA.render(turns).ids
+    assert GEMMA.prompt_ids(masked) == GEMMA.prompt_ids(turns)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_merged_turn_is_learned_where_every_part_is(first: bool) -> None:
+    parts = [Turn("assistant", "a", first), Turn("assistant", "b")]
+    assert merge_same_role(parts) == [Turn("assistant", "a\n\nb", first)]
+
+
 def test_merging_and_folding_leave_the_turns_they_were_given() -> None:
     turns = [Turn("system", "S"), Turn("user", "u"), Turn("user", "v")]
     assert merge_same_role(turns) == [turns[0], Turn("user", "u\n\nv")]

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import conversation, load_own, trainer_of
+from tiny_models import (
+    conversation,
+    gemma3,
+    load_own,
+    save_model,
+    trainer_of,
+)
 
 from local_llm.adapters import adapter_parameters, add_adapter
 from local_llm.base_model import BaseModel
@@ -20,6 +26,7 @@ from local_llm.training_rows import TrainingRows, render_rows
 
 Rows = list[Conversation]
 FLOAT32 = {"load_in_4bit": True, "bnb_4bit_compute_dtype": "float32"}
+WINDOW = 16
 UNEQUAL = [
     conversation("What is the capital of France?", "Paris."),
     conversation("And now?", "Now goodbye to you all.", "Sure?", "Yes."),
@@ -36,6 +43,15 @@ def fixture_base(
     """In 4-bit and float32; every test adds adapters of its own."""
     folder = tmp_path_factory.mktemp("base")
     return load_own(tiny_folder, folder, quantization=FLOAT32)
+
+
+@pytest.fixture(name="windowed", scope="module")
+def fixture_windowed(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    """A Gemma 3 that looks back 16 tokens in one of its layers, which is less
+    than any row has."""
+    folder = tmp_path_factory.mktemp("windowed")
+    model = save_model(folder / "model", gemma3(sliding_window=WINDOW))
+    return load_own(model, folder, quantization=FLOAT32)
 
 
 @pytest.fixture(name="rows")
@@ -128,6 +144,7 @@ def test_what_is_learned_of_a_batch_is_the_answers_and_their_ends(
     assert sorted(learned) == sorted(answers)
 
 
+@pytest.mark.parametrize("family", ["base", "windowed"])
 @pytest.mark.parametrize(
     "layout",
     [
@@ -141,10 +158,14 @@ def test_what_is_learned_of_a_batch_is_the_answers_and_their_ends(
     ids=str,
 )
 def test_packed_and_separate_rows_have_equal_losses(
-    base: BaseModel,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
+    family: str,
     layout: dict[str, Any],
 ) -> None:
+    base = request.getfixturevalue(family)
+    rows = render_rows(base.chat_format, UNEQUAL, 512).rows
+    assert min(len(row["input_ids"]) for row in rows) > WINDOW
     separate = summed_loss(
         base,
         tmp_path,

@@ -1,6 +1,8 @@
 # -*- coding: utf-8 -*-
 """What the program reads from its flags, and which config it takes."""
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from tiny_program import (
 )
 
 import command_line
+import conversation_with_agent_with_finetuned_model as program
 from command_line import MODEL_CONFIGS, choose_settings, parse_arguments
-from conversation_with_agent_with_finetuned_model import main
 from local_llm.errors import ConfigError
 
 TOKEN = "hf_SecretSecretSecretSecret"
@@ -76,7 +78,7 @@ def test_a_wrong_flag_is_refused_with_the_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(argv.split())
+        program.main(argv.split())
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage:")
 
@@ -156,9 +158,25 @@ def test_a_file_without_the_default_says_which_names_it_has(
 
 def test_the_command_to_resume_is_the_call_with_resume() -> None:
     given = ["--config-name", "a b", "--overwrite", "--no-chat"]
-    assert command_line.resume_command(given) == (
-        "python conversation_with_agent_with_finetuned_model.py "
-        "--config-name 'a b' --no-chat --resume"
+    typed = shlex.split(command_line.resume_command(given))
+    assert typed == [
+        sys.executable,
+        program.__file__,
+        *("--config-name", "a b", "--no-chat", "--resume"),
+    ]
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--res", "--overwrite", "--o"])
+def test_the_command_to_resume_says_so_once(flag: str) -> None:
+    typed = shlex.split(command_line.resume_command([flag, "--prompt", "--"]))
+    assert typed[2:] == ["--prompt", "--", "--resume"]
+
+
+def test_several_processes_are_resumed_by_their_launcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command_line.processes, "count", lambda: 2)
+    assert command_line.resume_command(["--overwrite"]) == (
+        "the same `accelerate launch` command with --resume added and "
+        "without --overwrite"
     )
-    again = command_line.resume_command(["--resume"])
-    assert again.split()[2:] == ["--resume"]

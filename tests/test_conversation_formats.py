@@ -372,6 +372,35 @@ def test_lists_that_a_table_holds_as_json_text_are_read() -> None:
     assert to_turns(row, WHERE) == ("sharegpt", [user("a")])
 
 
+def test_turns_of_sharegpt_may_be_json_text_and_other_json_is_lima() -> None:
+    spoken = '{"from": "human", "value": "a"}'
+    row = {"conversations": [spoken]}
+    assert to_turns(row, WHERE) == ("sharegpt", [user("a")])
+    for other in ('{"form": "human"}', "{", "a"):
+        row = {"conversations": [spoken, other]}
+        turns = [user(spoken), assistant(other)]
+        assert to_turns(row, WHERE) == ("lima", turns)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "a", "output": None, "text": "### a"},
+        {"prompt": "a", "completion": None, "text": "### a"},
+    ],
+)
+def test_a_question_without_answer_is_no_plain_text(
+    row: dict[str, Any],
+) -> None:
+    with pytest.raises(RowDropped, match=TURN_WITHOUT_TEXT):
+        to_turns(row, WHERE)
+
+
+def test_a_text_beside_columns_without_a_question_is_one() -> None:
+    row = {"instruction": None, "output": None, "prompt": "a", "text": "b"}
+    assert to_turns(row, WHERE) == ("text", [Turn("text", "b")])
+
+
 def test_text_that_looks_like_a_list_and_is_no_json_is_an_error() -> None:
     with pytest.raises(DatasetError) as caught:
         to_turns({"messages": "[{'role': 'user'}]"}, WHERE)

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from io import StringIO
@@ -20,6 +21,7 @@ from tiny_program import (
     PROMPT,
     Run,
     arguments,
+    environment,
     fixture_configs,  # noqa: F401
     fixture_run,  # noqa: F401
     set_up,
@@ -58,6 +60,7 @@ def test_a_signal_in_training_saves_and_says_how_to_go_on(
     assert "Traceback" not in errors
     assert f"{number.name} stopped the run after step" in shown + errors
     (command,) = re.findall("resume: (.*)", shown)
+    assert "fix:" not in shown + errors  # the command says all of it
     assert command.split()[2:] == [
         *arguments(configs, "--no-chat", name="many-steps"),
         "--resume",
@@ -65,6 +68,29 @@ def test_a_signal_in_training_saves_and_says_how_to_go_on(
     (unfinished,) = (configs.parent / "runs").iterdir()
     assert unfinished.name == "tiny.unfinished"
     assert checkpoints.newest_committed(unfinished) is not None
+
+
+def test_the_line_that_is_printed_goes_on_where_it_was_printed(
+    configs: Path,
+) -> None:
+    place = configs.parent
+    process = start(configs, "--no-chat", "--overwrite", name="some-steps")
+    until(process, "step 30/150")
+    process.send_signal(signal.SIGTERM)
+    shown, _ = process.communicate(timeout=LIMIT_S)
+    (command,) = re.findall("resume: (.*)", shown)
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=place,
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((place / "runs" / "tiny" / "report.json").read_text())
+    assert report["steps"] == 150 and report["resumed_at"][0] >= 30
 
 
 def test_a_resumed_run_finishes_and_a_finished_one_is_left_alone(

@@ -3,10 +3,12 @@
 error and the doctor look; whole runs are shown elsewhere."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 from fake_hub import SetHub, answering
+from huggingface_hub.utils import logging as hub_logging
 from served_model import free_port
 from tiny_program import (
     Run,
@@ -95,6 +97,15 @@ def test_debugging_shows_where_an_error_comes_from(
     assert code == 2
     assert "Traceback" in shown
     assert "local_llm.errors.ConfigError: " in shown
+
+
+def test_the_retries_of_the_hub_library_are_not_shown(
+    run: Run,
+    configs: Path,
+) -> None:
+    hub_logging.set_verbosity_warning()
+    run(*arguments(configs, name="tinny"))
+    assert hub_logging.get_verbosity() == logging.ERROR
 
 
 def test_an_interruption_ends_with_130(

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Sixty faulty datasets, each with the error or the drop that it must give.
+"""Faulty datasets, each with the error or the drop that it must give.
 
 Row 1 of a dataset is good where rows are dropped, so that the fault is in
 row 2; it alone is what is wrong.
@@ -144,6 +144,19 @@ FAULTY: dict[str, Faulty] = {
         rows(calling({"function": {"arguments": "{}"}})),
         f"{ROW_2}, turn 2, tool call 1: a call has no name",
     ),
+    "arguments-under-another-key": Faulty(
+        rows(calling({"name": "f", "args": {"city": "Paris"}})),
+        f"{ROW_2}, turn 2, tool call 1: a call has the unknown key 'args'",
+    ),
+    "sharegpt-arguments-under-another-key": Faulty(
+        rows(
+            sharegpt(
+                said("human", "a"),
+                said("function_call", '{"name": "f", "args": {}}'),
+            ),
+        ),
+        f"{ROW_2}, turn 2: a call has the unknown key 'args'",
+    ),
     "a-call-by-the-user": Faulty(
         rows(messages(message("user", "a", tool_calls=[PLAIN_CALL]))),
         f"{ROW_2}, turn 1: a tool is called by the role 'user'",
@@ -155,6 +168,10 @@ FAULTY: dict[str, Faulty] = {
     "tools-that-are-no-json": Faulty(
         rows(messages(HI, HELLO, tools="search")),
         f"{ROW_2}, tools is text, want a list",
+    ),
+    "a-call-beside-the-turns": Faulty(
+        rows(messages(HI, HELLO, function_call={"name": "f"})),
+        f"{ROW_2}, function_call is an object beside the turns",
     ),
     "a-tool-without-a-name": Faulty(
         rows(messages(HI, HELLO, tools=[{"description": "a"}])),
@@ -285,17 +302,39 @@ DROPPED: dict[str, tuple[object, str, str]] = {
         ", turn 2",
         "tool result without a call",
     ),
-    "a-turn-of-weight-0": (
+    "weight-0-alone": (
         messages(HI, message("assistant", "a", weight=0)),
+        "",
+        "no turn to be learned",
+    ),
+    "a-completion-that-goes-on-with-the-answer-in-the-prompt": (
+        pair([HI, message("assistant", "Well,")], [HELLO]),
+        ", completion turn 1",
+        "turns of one role, not all of them to be learned",
+    ),
+    "a-call-without-a-result": (
+        messages(
+            HI, message("assistant", None, tool_calls=[PLAIN_CALL]), HELLO
+        ),
         ", turn 2",
-        "turn with weight 0, not to be learned",
+        "tool call without a result",
+    ),
+    "neither-text-nor-calls": (
+        messages(HI, {"role": "assistant", "tool_calls": []}),
+        ", turn 2",
+        "turn without text",
+    ),
+    "a-null-answer-beside-a-text": (
+        alpaca("a", None, text="### a"),
+        ", output",
+        "turn without text",
     ),
     "a-blank-text": ({"text": "\t\n"}, ", text", "empty turn"),
 }
 
 
-def test_there_are_sixty() -> None:
-    assert len(FAULTY) + len(DROPPED) == 60
+def test_there_are_sixty_or_more() -> None:
+    assert len(FAULTY) + len(DROPPED) >= 60
 
 
 @pytest.mark.parametrize("name", list(FAULTY))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_llm import dataset_files
-from local_llm.dataset_files import find_local_path, read_path
+from local_llm.dataset_files import read_file
 from local_llm.errors import DatasetError
 
 ROW = {"conversations": ["Hi", "Hello \u00e9"]}
@@ -25,12 +25,12 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [row for _, row in read_path(path)]
+    return [row for _, row in read_file(path, path.name)]
 
 
 def error_of(path: Path) -> str:
     with pytest.raises(DatasetError) as caught:
-        list(read_path(path))
+        list(read_file(path, path.name))
     assert caught.value.fix
     return caught.value.message
 
@@ -41,7 +41,7 @@ def test_a_json_list_gives_its_rows_numbered_from_one(
     ending: str,
 ) -> None:
     path = write(tmp_path / f"a{ending}", json.dumps([ROW, OTHER]))
-    assert list(read_path(path)) == [
+    assert list(read_file(path, path.name)) == [
         (f"a{ending} row 1", ROW),
         (f"a{ending} row 2", OTHER),
     ]
@@ -54,7 +54,7 @@ def test_the_row_of_a_jsonl_file_is_its_line(
 ) -> None:
     text = f"{json.dumps(ROW)}\r\n\n{json.dumps(OTHER)}"
     path = write(tmp_path / f"a{ending}", text)
-    assert list(read_path(path)) == [
+    assert list(read_file(path, path.name)) == [
         (f"a{ending} row 1", ROW),
         (f"a{ending} row 3", OTHER),
     ]
@@ -199,98 +199,8 @@ def test_a_file_of_another_kind_names_the_kinds_that_are_read(
 ) -> None:
     path = write(tmp_path / "a.xlsx", "a,b")
     with pytest.raises(DatasetError) as caught:
-        list(read_path(path))
+        list(read_file(path, path.name))
     assert ".json, .jsonl, .csv, .tsv, " in str(caught.value.fix)
-
-
-def test_a_folder_gives_its_files_in_order_of_name(tmp_path: Path) -> None:
-    for name in ("b.jsonl", "a.json.gz", "c.json"):
-        write(tmp_path / name, json.dumps({**ROW, "from": name}))
-    write(tmp_path / "notes.txt", "not data")
-    write(tmp_path / ".hidden.json", "not data")
-    write(tmp_path / "dataset_infos.json", "{}")
-    found = [row["from"] for row in rows_of(tmp_path)]
-    assert found == ["a.json.gz", "b.jsonl", "c.json"]
-
-
-@pytest.mark.parametrize(
-    ("names", "read"),
-    [
-        (["train.jsonl", "test.jsonl", "more.json"], ["train.jsonl"]),
-        (
-            ["train-00001.json", "train-00000.json", "test-0.json"],
-            ["train-00000.json", "train-00001.json"],
-        ),
-        (["chat.json", "test.json", "validation.json"], ["chat.json"]),
-        (["testimony.json", "trainers.json"],) * 2,
-    ],
-)
-def test_test_files_of_a_folder_are_not_trained_on(
-    tmp_path: Path,
-    names: list[str],
-    read: list[str],
-) -> None:
-    for name in names:
-        write(tmp_path / name, json.dumps({**ROW, "from": name}))
-    assert [row["from"] for row in rows_of(tmp_path)] == read
-
-
-@pytest.mark.parametrize("names", [[], ["test.json"], ["notes.txt"]])
-def test_a_folder_without_training_files_is_an_error(
-    tmp_path: Path,
-    names: list[str],
-) -> None:
-    for name in names:
-        write(tmp_path / name, json.dumps(ROW))
-    message = error_of(tmp_path)
-    assert message.startswith(f"no training files in folder {tmp_path}")
-    assert ("test.json" in message) is ("test.json" in names)
-
-
-@pytest.mark.parametrize(
-    "data_path",
-    ["./lima", "data/a.json", "owner/name.jsonl.gz", "x.csv", "../a/b"],
-)
-def test_what_looks_like_a_path_and_is_missing_is_named_absolutely(
-    tmp_path: Path,
-    data_path: str,
-) -> None:
-    with pytest.raises(DatasetError) as caught:
-        find_local_path(data_path, tmp_path / "base")
-    named = caught.value.message.removeprefix("file does not exist: ")
-    assert Path(named).is_absolute()
-    assert named == str((tmp_path / "base" / data_path).resolve())
-
-
-@pytest.mark.parametrize("data_path", ["/no/such/file", "~/no/such/folder"])
-def test_an_absolute_path_that_is_missing_is_not_a_hub_id(
-    data_path: str,
-) -> None:
-    with pytest.raises(DatasetError, match="file does not exist: /"):
-        find_local_path(data_path)
-
-
-@pytest.mark.parametrize("data_path", ["GAIR/lima", "a/b.c", "lima", ""])
-def test_what_does_not_look_like_a_path_is_none(
-    tmp_path: Path,
-    data_path: str,
-) -> None:
-    assert find_local_path(data_path, tmp_path) is None
-
-
-def test_what_exists_under_the_base_is_a_path(tmp_path: Path) -> None:
-    (tmp_path / "owner" / "name").mkdir(parents=True)
-    found = find_local_path("owner/name", tmp_path)
-    assert found == tmp_path / "owner" / "name"
-
-
-def test_paths_start_from_the_working_folder_without_a_base(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = write(tmp_path / "a.json", "[]")
-    assert find_local_path("a.json") == path
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".CSV"])
@@ -300,13 +210,7 @@ def test_the_row_of_a_csv_file_comes_with_its_line(
 ) -> None:
     text = '\ufefftext,id\r\n"two\r\nlines",1\r\nplain,2\r\n'
     path = write(tmp_path / f"a{ending}", text)
-    assert list(read_path(path)) == [
+    assert list(read_file(path, path.name)) == [
         (f"a{ending} row 1 (line 2)", {"text": "two\r\nlines", "id": "1"}),
         (f"a{ending} row 2 (line 4)", {"text": "plain", "id": "2"}),
     ]
-
-
-def test_a_label_stands_before_the_names_of_a_folder(tmp_path: Path) -> None:
-    write(tmp_path / "a.json", json.dumps([ROW]))
-    found = read_path(tmp_path, label="my/data")
-    assert [where for where, _ in found] == ["my/data/a.json row 1"]

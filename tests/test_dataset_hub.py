@@ -22,6 +22,7 @@ from huggingface_hub import constants
 
 from local_llm.dataset_hub import HubDataset, read_hub
 from local_llm.errors import DatasetError, LocalLLMError, ModelAccessError
+from local_llm.row_values import TableObject
 
 REPO = "GAIR/lima"
 PAGE = f"https://huggingface.co/datasets/{REPO}"
@@ -209,6 +210,17 @@ def test_a_dataset_with_a_script_and_no_file_of_rows_is_refused(
     assert isinstance(error, DatasetError)
     assert "loading script, which is never run" in error.message
     assert "no file train.jsonl" in error.message
+
+
+def test_the_places_that_a_table_fills_are_told_from_nulls(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = datasets.Dataset.from_list([{"a": {"x": 1}}, {"a": {"y": 2}}])
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
+    rows = [row for _, row in read_hub(source_in(tmp_path))]
+    assert rows[0] == {"a": {"x": 1, "y": None}}
+    assert isinstance(rows[0]["a"], TableObject)
 
 
 def test_a_table_is_read_row_by_row(

@@ -2,6 +2,7 @@
 """Sources are mixed: found before any is read, told apart, and weighed."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,37 @@ def test_weights_count_training_rows_and_leave_the_held_out_ones(
     assert len(of_b) == len(set(of_b)) < len(plain.train) / 2
     assert set(of_a + of_b) < set(plain.train)
     a, b = data.sources
-    assert a == SourceRows("a", 2, len(set(of_a)), len(of_a))
+    assert a == SourceRows(
+        name="a",
+        origin=str(two / "a"),
+        weight=2,
+        rows=len(set(of_a)),
+        in_epoch=len(of_a),
+    )
     assert (b.weight, b.in_epoch) == (0.5, len(of_b))
     assert data.rows_kept == 200
+
+
+@pytest.mark.parametrize("weights", [(1, 3), (3, 1)])
+def test_a_row_of_two_sources_has_the_larger_weight(
+    two: Path,
+    weights: tuple[int, int],
+) -> None:
+    write(two / "b" / "data.json", ["a 1", "b 1"])
+    sources: DataPath = [
+        {"path": name, "weight": weight}
+        for name, weight in zip("ab", weights, strict=True)
+    ]
+    data = load(two, sources, held_out_share=0.0)
+    times = Counter(one.turns[0].text for one in data.train)
+    assert times["a 1"] == 3
+    assert (times["a 2"], times["b 1"]) == weights
+    assert [one.where for one in data.drops] == ["b/data.json row 1"]
+    counted = {one.weight: (one.rows, one.in_epoch) for one in data.sources}
+    assert counted in (
+        {1: (99, 99), 3: (2, 6)},
+        {3: (100, 300), 1: (1, 1)},
+    )
 
 
 def test_a_weight_of_one_and_a_half_repeats_half(two: Path) -> None:
@@ -120,6 +149,16 @@ def test_one_question_is_never_on_both_sides_of_two_sources(
     ]
     assert all(sides)
     assert not sides[0] & sides[1]
+
+
+def test_files_of_a_folder_that_are_not_read_are_named(two: Path) -> None:
+    write(two / "a" / "my_test.json", ["a test"])
+    write(two / "b" / "train.json", ["b train"])
+    one, both = load(two, "a"), load(two, ["a", "b"])
+    assert one.skipped_files == ("my_test.json",)
+    assert one.summary().endswith(", not read: my_test.json")
+    assert both.skipped_files == ("a/my_test.json", "b/data.json")
+    assert both.rows_kept == 101
 
 
 def test_each_source_has_its_format_and_columns(tmp_path: Path) -> None:
@@ -199,6 +238,10 @@ def test_a_hub_source_has_its_config_split_and_revision(
     ]
     assert data.source == "o/n, o/n@v1 (de, validation)"
     assert data.train[1].where == "o/n@v1 (de, validation) row 1"
+    assert [(one.name, one.origin) for one in data.sources] == [
+        ("o/n", "o/n"),
+        ("o/n@v1 (de, validation)", "o/n"),
+    ]
 
 
 def test_the_token_is_not_in_the_text_form_of_the_access() -> None:

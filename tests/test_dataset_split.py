@@ -1,11 +1,14 @@
 # -*- coding: utf-8 -*-
 """Held-out rows and repetitions are decided by the text alone."""
 
+import itertools
+
 import pytest
 
 from local_llm.chat_format import Turn
 from local_llm.dataset_split import (
     Conversation,
+    answered_in_training,
     split_conversations,
     times_in_epoch,
 )
@@ -38,6 +41,35 @@ def test_the_choice_of_a_weight_is_not_that_of_the_split() -> None:
     chosen = [times_in_epoch(one.turns, 0.5) for one in train]
     assert sum(chosen) == pytest.approx(len(train) / 2, abs=50)
     assert held_out
+
+
+def talk(*texts: str, where: str = "row") -> Conversation:
+    roles = itertools.cycle(("user", "assistant"))
+    pairs = zip(roles, texts, strict=False)
+    return Conversation(tuple(Turn(*pair) for pair in pairs), where)
+
+
+@pytest.mark.parametrize(
+    ("learned", "is_found"),
+    [
+        (talk("first", "yes", "later?", "Blue."), True),
+        (talk("LATER? ", "blue."), True),
+        (talk("later?", "Red."), False),
+        (talk("another", "Blue."), False),
+        (talk("Blue.", "later?"), False),
+        (Conversation((Turn("text", "later?"),), "text"), False),
+    ],
+)
+def test_what_is_held_out_and_answered_in_training_is_found(
+    learned: Conversation,
+    is_found: bool,
+) -> None:
+    system = Turn("system", "be brief")
+    once = talk("hello", "hi", "later?", "Blue.")
+    measured = Conversation((system, *once.turns), "row")
+    other = talk("what else?", "nothing")
+    found = answered_in_training([learned], [measured, other])
+    assert found == ([measured] if is_found else [])
 
 
 def test_plain_texts_are_split_by_their_text() -> None:

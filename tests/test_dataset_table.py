@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Forty datasets, of every shape that is accepted, with the turns they hold."""
+"""Datasets of every shape that is accepted, with the turns they hold."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ class Accepted:
     adjusted: dict[str, int] = field(default_factory=dict)
 
 
+HELLO = message("assistant", "Hello")
 ASKED: Written = [("u", "Hi"), ("a", "Hello")]
 GOOD_TURNS: Written = [("u", "good question"), ("a", "good answer")]
 ROW = lima("Hi", "Hello")
@@ -56,9 +57,20 @@ SCHEMA = {
         "properties": {"city": {"type": "string"}},
     },
 }
+BOOK = {
+    "name": "book",
+    "parameters": {"properties": {"seats": {"minimum": 1}}},
+}
+BOOKING = {"function": {"name": "book", "arguments": {"seats": 2}}}
 OFFER = render_tools([SCHEMA])
 CALL = render_call(ToolCall("weather", {"city": "Paris"}))
+CALL_ROME = render_call(ToolCall("weather", {"city": "Rome"}))
 RESULT = render_result("18 degrees")
+TWO_CALLS = [
+    {"id": call_id, "name": "weather", "arguments": {"city": city}}
+    for call_id, city in (("1", "Paris"), ("2", "Rome"))
+]
+RENAMED_CALL = {"name": "weather", "parameters": {"city": "Paris"}}
 WITH_TOOLS: Written = [
     ("s", OFFER),
     ("u", "Warm?"),
@@ -111,11 +123,7 @@ ACCEPTED: dict[str, Accepted] = {
     "lima-parquet": Accepted({"a.parquet": [ROW]}, [ASKED], {"lima": 1}),
     "lima-csv": Accepted({"a.csv": [ROW]}, [ASKED], {"lima": 1}),
     "messages-jsonl": Accepted(
-        {
-            "a.jsonl": [
-                messages(message("user", "Hi"), message("assistant", "Hello"))
-            ]
-        },
+        {"a.jsonl": [messages(message("user", "Hi"), HELLO)]},
         [ASKED],
         {"messages": 1},
     ),
@@ -125,7 +133,7 @@ ACCEPTED: dict[str, Accepted] = {
                 messages(
                     message("system", "Be brief."),
                     message("user", "Hi"),
-                    message("assistant", "Hello"),
+                    HELLO,
                 ),
             ],
         },
@@ -147,11 +155,7 @@ ACCEPTED: dict[str, Accepted] = {
         adjusted={"turns of one role merged": 1},
     ),
     "messages-csv-as-json-text": Accepted(
-        {
-            "a.csv": [
-                messages(message("user", "Hi"), message("assistant", "Hello"))
-            ]
-        },
+        {"a.csv": [messages(message("user", "Hi"), HELLO)]},
         [ASKED],
         {"messages": 1},
     ),
@@ -190,7 +194,7 @@ ACCEPTED: dict[str, Accepted] = {
                 messages(
                     message("system", "Be brief."),
                     message("user", "Hi"),
-                    message("assistant", "Hello"),
+                    HELLO,
                     tools=[SCHEMA],
                 ),
             ],
@@ -203,18 +207,7 @@ ACCEPTED: dict[str, Accepted] = {
             "a.json": [
                 messages(
                     message("user", "Warm?"),
-                    message(
-                        "assistant",
-                        "Let me look.",
-                        tool_calls=[
-                            {
-                                "id": i,
-                                "name": "weather",
-                                "arguments": {"city": c},
-                            }
-                            for i, c in (("1", "Paris"), ("2", "Rome"))
-                        ],
-                    ),
+                    message("assistant", "Let me look.", tool_calls=TWO_CALLS),
                     message("tool", "18 degrees", tool_call_id="1"),
                     message("tool", "25 degrees", tool_call_id="2"),
                     message("assistant", "Yes."),
@@ -224,17 +217,62 @@ ACCEPTED: dict[str, Accepted] = {
         [
             [
                 ("u", "Warm?"),
-                (
-                    "a",
-                    f"Let me look.\n{CALL}\n"
-                    + render_call(ToolCall("weather", {"city": "Rome"})),
-                ),
+                ("a", f"Let me look.\n{CALL}\n{CALL_ROME}"),
                 ("u", f"{RESULT}\n{render_result('25 degrees')}"),
                 ("a", "Yes."),
             ],
         ],
         {"messages": 1},
         options={"merge_same_role": False},
+    ),
+    "results-in-another-order-than-their-calls": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", None, tool_calls=TWO_CALLS),
+                    message("tool", "25 degrees", tool_call_id="2"),
+                    message("tool", "18 degrees", tool_call_id="1"),
+                    message("assistant", "Yes."),
+                ),
+            ],
+        },
+        [
+            [
+                ("u", "Warm?"),
+                ("a", f"{CALL}\n{CALL_ROME}"),
+                ("u", f"{RESULT}\n{render_result('25 degrees')}"),
+                ("a", "Yes."),
+            ],
+        ],
+        {"messages": 1},
+    ),
+    "parameters-in-place-of-arguments": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", None, tool_calls=[RENAMED_CALL]),
+                ),
+            ],
+        },
+        [WITH_TOOLS[1:3]],
+        {"messages": 1},
+    ),
+    "calls-that-are-text-already": Accepted(
+        {
+            "a.json": [
+                messages(
+                    message("user", "Warm?"),
+                    message("assistant", CALL),
+                    message("tool", "18 degrees"),
+                    message("assistant", "Mild."),
+                    tools=[SCHEMA],
+                ),
+            ],
+        },
+        [WITH_TOOLS],
+        {"messages": 1},
     ),
     "a-function-call-of-the-old-form": Accepted(
         {
@@ -269,6 +307,41 @@ ACCEPTED: dict[str, Accepted] = {
     "tools-in-parquet": Accepted(
         {"a.parquet": [tool_messages('{"city": "Paris"}', [SCHEMA])]},
         [WITH_TOOLS],
+        {"messages": 1},
+    ),
+    "two-tools-in-parquet": Accepted(
+        {
+            "a.parquet": [
+                tool_messages({"city": "Paris"}, [SCHEMA]),
+                messages(
+                    message("user", "Book."),
+                    message("assistant", None, tool_calls=[BOOKING]),
+                    tools=[BOOK],
+                ),
+            ],
+        },
+        [
+            WITH_TOOLS,
+            [
+                ("s", render_tools([BOOK])),
+                ("u", "Book."),
+                ("a", render_call(ToolCall("book", {"seats": 2}))),
+            ],
+        ],
+        {"messages": 2},
+    ),
+    "null-as-an-argument-in-json": Accepted(
+        {
+            "a.json": [
+                messages(message("user", "Warm?"), called({"city": None})),
+            ],
+        },
+        [
+            [
+                ("u", "Warm?"),
+                ("a", render_call(ToolCall("weather", {"city": None}))),
+            ],
+        ],
         {"messages": 1},
     ),
     "sharegpt-human-gpt": Accepted(
@@ -312,9 +385,28 @@ ACCEPTED: dict[str, Accepted] = {
         [WITH_TOOLS],
         {"sharegpt": 1},
     ),
+    "sharegpt-calls-and-results-as-text": Accepted(
+        {
+            "a.json": [
+                sharegpt(
+                    said("human", "Warm?"),
+                    said("gpt", CALL),
+                    said("tool", RESULT),
+                    said("gpt", "Mild."),
+                ),
+            ],
+        },
+        [WITH_TOOLS[1:]],
+        {"sharegpt": 1},
+    ),
     "alpaca": Accepted(
         {"a.json": [alpaca("Hi", "Hello", input="")]},
         [ASKED],
+        {"alpaca": 1},
+    ),
+    "alpaca-tools": Accepted(
+        {"a.json": [alpaca("Hi", "Hello", tools=[SCHEMA])]},
+        [[("s", OFFER), *ASKED]],
         {"alpaca": 1},
     ),
     "alpaca-input": Accepted(
@@ -351,11 +443,16 @@ ACCEPTED: dict[str, Accepted] = {
             "a.json": [
                 pair(
                     [message("system", "Be brief."), message("user", "Hi")],
-                    [message("assistant", "Hello")],
+                    [HELLO],
                 ),
             ],
         },
         [[("s", "Be brief."), *ASKED]],
+        {"prompt_completion": 1},
+    ),
+    "prompt-completion-csv-of-messages": Accepted(
+        {"a.csv": [pair([message("user", "Hi")], [HELLO])]},
+        [ASKED],
         {"prompt_completion": 1},
     ),
     "prompt-completion-tsv": Accepted(
@@ -442,8 +539,8 @@ ACCEPTED: dict[str, Accepted] = {
 }
 
 
-def test_there_are_forty() -> None:
-    assert len(ACCEPTED) == 40
+def test_there_are_forty_or_more() -> None:
+    assert len(ACCEPTED) >= 40
 
 
 @pytest.mark.parametrize("name", list(ACCEPTED))
@@ -468,8 +565,15 @@ def test_a_dataset_of_an_accepted_shape_gives_its_turns(
     assert data.rows_read == data.rows_kept == sum(case.formats.values())
 
 
-def test_a_saved_dataset_gives_its_turns(tmp_path: Path) -> None:
-    rows = datasets.Dataset.from_list([ROW, GOOD])
-    rows.save_to_disk(tmp_path / "saved")
+@pytest.mark.parametrize(
+    "name", ["lima-several-turns", "two-tools-in-parquet"]
+)
+def test_a_saved_dataset_gives_its_turns(tmp_path: Path, name: str) -> None:
+    case = ACCEPTED[name]
+    rows = next(iter(case.files.values()))
+    datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "saved")
     data = load_chat_data("saved", base=tmp_path, held_out_share=0.0)
-    assert [one.where for one in data.train] == ["saved row 1", "saved row 2"]
+    assert [
+        [(turn.role[0], turn.text) for turn in one.turns] for one in data.train
+    ] == case.turns
+    assert data.train[0].where == "saved row 1"

@@ -11,12 +11,14 @@ import pytest
 
 from local_llm import dataset_tables
 from local_llm.dataset_tables import (
+    dataset_rows,
     delimited_rows,
     is_saved_dataset,
     parquet_rows,
     saved_rows,
 )
 from local_llm.errors import DatasetError
+from local_llm.row_values import TableObject
 
 PATH = Path("folder") / "a.csv"
 
@@ -98,6 +100,55 @@ def test_parquet_gives_nested_values_and_nulls(tmp_path: Path) -> None:
         found = list(parquet_rows(stream, path))
     assert found[:2] == [("row 1", rows[0]), ("row 2", rows[1])]
     assert found[-1] == ("row 1400", rows[1])
+
+
+MIXED = [
+    {"messages": [{"call": {"city": "Paris", "hour": None}}, {"call": "f"}]},
+    {"messages": [{"role": "user", "call": {"date": "today"}}]},
+]
+"""Members of two types, for which `datasets` writes a table of JSON texts."""
+
+
+@pytest.mark.parametrize("kind", ["parquet", "saved", "in memory"])
+def test_json_in_a_table_is_what_was_written(
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    features = datasets.Features(
+        {"messages": datasets.List(datasets.Json())},
+    )
+    table = datasets.Dataset.from_list(MIXED, features=features)
+    table.to_parquet(tmp_path / "a.parquet")
+    table.save_to_disk(tmp_path / "saved")
+    with (tmp_path / "a.parquet").open("rb") as stream:
+        found = {
+            "parquet": parquet_rows(stream, tmp_path / "a.parquet"),
+            "saved": saved_rows(tmp_path / "saved", "train"),
+            "in memory": dataset_rows(table),
+        }[kind]
+        rows = [row for _, row in found]
+    assert rows == MIXED
+    assert type(rows[0]["messages"][0]) is dict
+
+
+@pytest.mark.parametrize("kind", ["parquet", "saved", "in memory"])
+def test_other_objects_of_a_table_may_have_members_of_other_rows(
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    rows = [{"a": [{"b": {"x": 1}}]}, {"a": [{"b": {"y": 2}}]}]
+    path = parquet(tmp_path, rows)
+    table = datasets.Dataset.from_list(rows)
+    table.save_to_disk(tmp_path / "saved")
+    with path.open("rb") as stream:
+        found = {
+            "parquet": parquet_rows(stream, path),
+            "saved": saved_rows(tmp_path / "saved", "train"),
+            "in memory": dataset_rows(table),
+        }[kind]
+        _, row = next(found)
+    assert row == {"a": [{"b": {"x": 1, "y": None}}]}
+    assert isinstance(row["a"][0]["b"], TableObject)
 
 
 @pytest.mark.parametrize("damage", ["cut", "no parquet", "empty"])

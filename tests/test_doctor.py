@@ -82,23 +82,16 @@ def test_space_is_told_of_the_nearest_folder_that_exists(
     assert found(findings, "free disk").endswith(f" GiB at {tmp_path}")
 
 
-def test_free_memory_is_a_number_or_unknown(tmp_path: Path) -> None:
-    memory = found(examine(tmp_path, None, []), "free memory")
-    assert memory == "unknown on this system" or (
-        float(memory.removesuffix(" GiB")) > 0
-    )
-
-
-def test_a_system_that_does_not_tell_its_memory_is_no_error(
+def test_the_free_memory_is_what_a_dry_run_compares_with(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def unknown(name: str) -> int:
-        raise ValueError("unrecognized configuration name")
-
-    monkeypatch.setattr(doctor.os, "sysconf", unknown)
+    monkeypatch.setattr(
+        "local_llm.memory.free_memory_bytes",
+        lambda device: 3 * 2**29 if device.type == "cpu" else 0,
+    )
     findings = examine(tmp_path, None, [])
-    assert found(findings, "free memory") == "unknown on this system"
+    assert found(findings, "free memory") == "1.5 GiB"
 
 
 def test_a_driver_without_a_gpu_build_is_pointed_out(

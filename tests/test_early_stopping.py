@@ -11,6 +11,7 @@ from tiny_models import conversation, load_own
 
 from local_llm.adapters import adapter_parameters, add_adapter
 from local_llm.base_model import BaseModel
+from local_llm.chat_trainer import BEST_WEIGHTS_FILE, WEIGHTS_FILE
 from local_llm.checkpoints import RECORD_NAME, step_of
 from local_llm.errors import ConfigError
 from local_llm.settings import FineTuneSettings
@@ -155,6 +156,41 @@ def test_evaluations_and_checkpoints_come_at_steps_of_their_own(
     assert measured == [0, 2, 4, 6, 7]
     saved = sorted(map(step_of, tmp_path.glob("checkpoint-*")))
     assert saved == [6, 7]  # of 3, 6 and 7 the newest two
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_checkpoint_has_the_best_weights_only_where_they_are_kept(
+    base: BaseModel,
+    tmp_path: Path,
+    kept: bool,
+) -> None:
+    settings = settings_of(
+        None,
+        max_steps=2,
+        eval_strategy="steps",
+        load_best_model_at_end=kept,
+        save_strategy="steps",
+        save_steps=1,
+    )
+    (tmp_path / RECORD_NAME).write_text("{}")
+    run = Run(base, tmp_path, settings)
+    files = {
+        one.name
+        for one in (tmp_path / "checkpoint-2").glob("*.safetensors")
+    }
+    assert files == {WEIGHTS_FILE} | ({BEST_WEIGHTS_FILE} if kept else set())
+    assert (run.result.best_step is not None) is kept
+
+
+def test_the_first_measurement_is_made_once_though_it_is_asked_for(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(
+        None, max_steps=1, eval_strategy="steps", eval_on_start=True
+    )
+    run = Run(base, tmp_path, settings)
+    assert [step for step, _ in run.result.held_out_losses] == [0, 1]
 
 
 @pytest.mark.parametrize(

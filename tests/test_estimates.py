@@ -19,8 +19,8 @@ from local_llm.estimates import (
     optimizer_bytes,
     with_checkpointing,
 )
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
 from local_llm.model_shapes import ModelShape, ModelToTrain, examine_model
-from local_llm.model_sources import DEFAULT_QUANTIZATION
 from local_llm.schedules import MicroBatch
 
 BATCH = MicroBatch(tokens=1024, labelled=500, mask_elements=0)
@@ -166,11 +166,29 @@ def test_a_trained_head_has_a_gradient_of_its_own(whole, shape) -> None:
     assert more - less == whole.vocabulary * whole.width * 4
 
 
-def test_a_checkpoint_holds_the_adapter_and_the_optimizer(shape) -> None:
-    disk = estimate_disk(shape, "adamw_torch", 3)
-    assert disk.checkpoints == 3 * 3 * shape.trained_bytes
+@pytest.mark.parametrize(
+    ("optimizer", "keeps_best", "copies"),
+    [
+        ("adamw_torch", False, 1 + 2),
+        ("adamw_torch", True, 2 + 2),
+        ("sgd", False, 1),
+        ("sgd", True, 2),
+    ],
+)
+def test_a_checkpoint_holds_the_weights_the_best_ones_and_the_optimizer(
+    shape: ModelShape,
+    optimizer: str,
+    keeps_best: bool,
+    copies: int,
+) -> None:
+    disk = estimate_disk(shape, optimizer, 3, keeps_best)
+    assert disk.checkpoints == 3 * copies * shape.trained_bytes
     assert disk.total == disk.checkpoints + disk.run
-    assert estimate_disk(shape, "adamw_torch", 0).checkpoints == 0
+
+
+def test_without_checkpoints_the_disk_holds_the_run_alone(shape) -> None:
+    disk = estimate_disk(shape, "adamw_torch", 0, True)
+    assert (disk.checkpoints, disk.total) == (0, disk.run)
 
 
 @pytest.mark.parametrize(

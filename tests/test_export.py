@@ -2,6 +2,7 @@
 """The command that makes something that works elsewhere of a run."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from model_hub import (
 )
 from tiny_models import gemma, save_model
 
-from local_llm import export, hub_token, merged_model
+from local_llm import export, hub_token, hub_upload, merged_model
 from local_llm.atomic_files import check_manifest, sealed_folder
 from local_llm.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_ENVIRONMENT
+from local_llm.public_files import public_texts
+from local_llm.stop_signals import STOP_SIGNALS
 
 PROJECT = Path(__file__).resolve().parents[1]
 LIMIT_S = 120
@@ -41,7 +44,7 @@ def fixture_main(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(hub_token, "DEFAULT_ENV_FILE", tmp_path / ".env")
     monkeypatch.setenv("LOCAL_LLM_CACHE", str(tmp_path / "cache"))
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {one: signal.getsignal(one) for one in STOP_SIGNALS}
 
     def main(*argv: object) -> tuple[int, str]:
         code = export.main([str(one) for one in argv])
@@ -49,7 +52,8 @@ def fixture_main(
         return code, shown.out + shown.err
 
     yield main
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(name="run")
@@ -105,8 +109,9 @@ def test_a_merged_run_answers(main: Run, run: Path, tmp_path: Path) -> None:
 def test_a_merged_run_has_the_report_and_a_card(main: Run, run: Path) -> None:
     main(run, "--merge")
     merged = run.with_name("run-merged")
-    for name in ("report.json", "report.md"):
-        assert (merged / name).read_bytes() == (run / name).read_bytes()
+    for name, text in public_texts(run).items():
+        if name.startswith("report"):
+            assert (merged / name).read_bytes() == text
     assert metadata_load(merged / "README.md")["library_name"] == (
         "transformers"
     )
@@ -155,10 +160,45 @@ def test_a_base_that_was_moved_is_taken_from_where_it_is_named(
     assert code == 0
 
 
-def test_a_whole_model_has_nothing_to_merge(main: Run, whole: Path) -> None:
-    code, shown = main(whole, "--merge")
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--merge"], "--merge: there is nothing to merge"),
+        (["--gguf", "f16", "--base", "x"], "--base: it needs none"),
+        (
+            ["--gguf", "f16", "--dtype", "float32"],
+            "--dtype: its weights stay as they are",
+        ),
+    ],
+)
+def test_what_is_of_adapters_alone_is_refused_of_a_whole_model(
+    main: Run,
+    whole: Path,
+    arguments: list[str],
+    why: str,
+) -> None:
+    code, shown = main(whole, *arguments)
     assert code == EXIT_BAD_INPUT
-    assert "there is nothing to merge" in shown
+    assert f"  - {why}\n" in shown
+
+
+def test_a_card_that_was_edited_stops_no_export(main: Run, run: Path) -> None:
+    card = run / "README.md"
+    card.write_text(card.read_text() + "\n## Thanks\n\nTo everybody.\n")
+    assert main(run, "--merge")[0] == 0
+    merged = run.with_name("run-merged") / "README.md"
+    assert "## Thanks\n\nTo everybody." in merged.read_text()
+
+
+def test_a_card_that_cannot_be_read_is_told_before_merging(
+    main: Run,
+    run: Path,
+) -> None:
+    (run / "README.md").write_text("---\nlicense: [\n---\n# Mine\n")
+    code, shown = main(run, "--merge")
+    assert code == EXIT_ENVIRONMENT
+    assert f"the metadata at the beginning of {run / 'README.md'}" in shown
+    assert not run.with_name("run-merged").exists()
 
 
 # -- GGUF ------------------------------------------------------------------
@@ -221,7 +261,13 @@ def test_without_the_package_gguf_one_is_told_to_install_it(
     [
         ([], "nothing to do: give --merge, --gguf or --push"),
         (["--push", "name"], "--push: wanted OWNER/NAME, found 'name'"),
+        (["--push", "a/b/c"], "--push: wanted OWNER/NAME, found 'a/b/c'"),
+        (["--push", "owner/na--me"], "--push: Cannot have -- or .. in"),
+        (["--push", "owner/a..b"], "--push: Cannot have -- or .. in"),
+        (["--push", "owner/name.git"], "--push: Repo_id cannot end by '.git'"),
         (["--push", "a/b", "--to", "x"], "--to is for what --merge or --gguf"),
+        (["--push", "a/b", "--base", "x"], "--base is for what --merge or"),
+        (["--push", "a/b", "--dtype", "float32"], "--dtype is for what"),
         (["--merge", "--private"], "--private is for --push"),
     ],
 )
@@ -276,9 +322,11 @@ def test_a_run_is_pushed_whole_and_the_token_not_shown(run: Path) -> None:
         done = in_a_process(hub, run, "--push", "owner/name", "--private")
     assert done.returncode == 0, done.stderr
     assert f"uploaded: {hub.url}/owner/name" in done.stdout
-    assert hub.files == {
-        path.name: path.read_bytes() for path in run.iterdir()
-    }
+    assert hub.files.keys() == {path.name for path in run.iterdir()}
+    for name, content in hub.files.items():
+        assert str(run.parent).encode() not in content, name
+    weights = "adapter_model.safetensors"
+    assert hub.files[weights] == (run / weights).read_bytes()
     assert hub.created["visibility"] == "private"
     assert TOKEN in hub.tokens
     assert TOKEN not in done.stdout + done.stderr
@@ -290,9 +338,40 @@ def test_with_merge_the_merged_model_is_pushed(run: Path) -> None:
     assert done.returncode == 0, done.stderr
     merged = run.with_name("run-merged")
     assert "model.safetensors" in hub.files
-    assert hub.files == {
-        path.name: path.read_bytes() for path in merged.iterdir()
-    }
+    assert hub.files.keys() == {path.name for path in merged.iterdir()}
+    (run.parent / "fetched").mkdir()
+    for name, content in hub.files.items():
+        (run.parent / "fetched" / name).write_bytes(content)
+    check_manifest(run.parent / "fetched")
+
+
+@pytest.mark.parametrize("kind", ["--merge", "--gguf"])
+def test_an_upload_that_failed_is_repeated_with_the_command_it_names(
+    main: Run,
+    run: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.statuses["/commit/"] = 500
+    what = [kind] if kind == "--merge" else [kind, "q8_0"]
+    code, shown = main(run, *what, "--push", "owner/name", "--private")
+    assert code == EXIT_ENVIRONMENT
+    assert hub.files == {}
+    _, _, command = shown.strip().partition("python -m local_llm.export ")
+    hub.statuses.clear()
+    code, shown = main(*shlex.split(command))
+    assert code == 0, shown
+    made = run.with_name(f"run-{kind[2:].replace('merge', 'merged')}")
+    assert hub.files.keys() == {path.name for path in made.iterdir()}
+
+
+def test_of_a_gguf_folder_nothing_more_is_made(main: Run, run: Path) -> None:
+    main(run, "--gguf", "q8_0")
+    code, shown = main(run.with_name("run-gguf"), "--gguf", "f16")
+    assert code == EXIT_BAD_INPUT
+    assert "it holds a GGUF file, nothing more can be made of it" in shown
 
 
 def test_a_whole_model_is_pushed_as_it_is(
@@ -304,6 +383,21 @@ def test_a_whole_model_is_pushed_as_it_is(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert main(whole, "--push", "owner/name")[0] == 0
     assert sorted(hub.files) == sorted(path.name for path in whole.iterdir())
+
+
+def test_a_public_repository_is_refused_before_merging(
+    main: Run,
+    run: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.statuses["/repos/create"] = 409
+    code, shown = main(run, "--merge", "--push", "owner/name", "--private")
+    assert code == EXIT_ENVIRONMENT
+    assert "owner/name is there already and is public" in shown
+    assert hub.files == {}
+    assert not run.with_name("run-merged").exists()
 
 
 def test_without_a_token_nothing_is_merged(main: Run, run: Path) -> None:
@@ -326,3 +420,81 @@ def test_a_token_that_is_refused_is_told_before_merging(
     assert "the hub refused the token (401)" in shown
     assert TOKEN not in shown
     assert not run.with_name("run-merged").exists()
+
+
+# -- signals ---------------------------------------------------------------
+
+
+def test_an_interrupted_upload_says_what_is_there(
+    main: Run,
+    run: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(hub_upload, "upload_files", interrupt)
+    code, shown = main(run, "--merge", "--push", "owner/name")
+    merged = run.with_name("run-merged")
+    assert code == 130
+    assert f"interrupted; {merged} and the repository owner/name" in shown
+    assert f"local_llm.export {merged} --push owner/name\n" in shown
+    check_manifest(merged)
+
+
+def test_an_interrupted_merge_leaves_the_repository_and_says_so(
+    main: Run,
+    run: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(merged_model, "_merged", interrupt)
+    code, shown = main(run, "--merge", "--push", "owner/name")
+    assert code == 130
+    assert "nothing was left behind but the repository owner/name" in shown
+    code, shown = main(run, "--merge")
+    assert shown.endswith("interrupted; nothing was left behind\n")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [one for one in STOP_SIGNALS if one != signal.SIGINT],
+)
+def test_a_signal_that_ends_it_leaves_nothing(
+    main: Run,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    before = set(run.parent.iterdir())
+    monkeypatch.setattr(
+        merged_model,
+        "_merged",
+        lambda *_: os.kill(os.getpid(), number),
+    )
+    with pytest.raises(SystemExit) as caught:
+        main(run, "--merge")
+    assert caught.value.code == 128 + number
+    assert set(run.parent.iterdir()) == before
+
+
+def test_a_signal_that_is_ignored_stays_so(main: Run, tmp_path: Path) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    main(tmp_path, "--merge")
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_without_a_network_the_retries_of_the_library_are_not_shown(
+    run: Path,
+) -> None:
+    nowhere = Hub(url="http://127.0.0.1:9")
+    done = in_a_process(nowhere, run, "--push", "owner/name")
+    assert done.returncode == EXIT_ENVIRONMENT
+    assert "the hub cannot be reached" in done.stderr
+    assert "Retrying" not in done.stdout + done.stderr

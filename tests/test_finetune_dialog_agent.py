@@ -14,11 +14,13 @@ from tiny_agents import (
     fine_tuning,
     tuned_entry,
     wrapper,
+    write_rows,
 )
 
 from finetune_dialog_agent import Finetune_DialogAgent, FinetuneDialogAgent
-from local_llm.errors import ConfigError, WeightsError
+from local_llm.errors import CheckpointError, ConfigError, WeightsError
 from local_llm.reports import read_report
+from local_llm.surroundings import Listener
 
 QUESTION = "Question 3?"
 
@@ -180,6 +182,31 @@ def test_loading_and_fine_tuning_are_the_models(project):
     assert name == str(project / "run")
     with pytest.raises(WeightsError, match="does not exist"):
         agent.load_model(local_model_path="nowhere")
+
+
+def test_an_interrupted_run_goes_on_with_other_data_if_that_is_accepted(
+    project,
+):
+    def die(step) -> None:
+        if step.number == 3:
+            raise KeyboardInterrupt
+
+    agent = dialog_agent(wrapper(project, listener=Listener(on_step=die)))
+    settings = fine_tuning(max_steps=4, save_steps=1)
+    with pytest.raises(KeyboardInterrupt):
+        agent.fine_tune("data.json", "run", settings)
+    write_rows(project / "data.json", 9)
+    agent.model.local.listen(Listener())
+    with pytest.raises(CheckpointError, match="data"):
+        agent.fine_tune("data.json", "run", settings, existing_run="resume")
+    report = agent.fine_tune(
+        "data.json",
+        "run",
+        settings,
+        existing_run="resume",
+        accept_data_change=True,
+    )
+    assert (report.steps, report.resumed_at) == (4, [2])
 
 
 @pytest.mark.parametrize("method", ["load_model", "load_tokenizer"])

@@ -6,8 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import httpx2
 import pytest
+from fake_hub import COMMIT, SetHub, hub_with_files
 from finished_runs import finished_run
+from tiny_agents import local_model, write_rows
 from tiny_models import gemma, save_model
 
 from local_llm import finished_runs
@@ -24,12 +27,40 @@ def fixture_run(
     tiny_folder: Path,
 ) -> Path:
     """A run of a few steps; not to be changed."""
-    from tiny_agents import write_rows
-
     project = tmp_path_factory.mktemp("project")
     shutil.copytree(tiny_folder, project / "model")
     write_rows(project / "data.json")
     return finished_run(project)
+
+
+def pinned_run(project: Path, hub: SetHub) -> Path:
+    """A run on the tag `v1` of a repository that has gone on since."""
+    save_model(project / "newer", gemma(seed=5))
+    at = {
+        "v1": hub_with_files("owner/pinned", files_in(project / "model")),
+        "main": hub_with_files(
+            "owner/pinned",
+            files_in(project / "newer"),
+            commit="b" * 40,
+        ),
+    }
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        is_old = "/v1" in path or COMMIT in path
+        return at["v1" if is_old else "main"](request)
+
+    hub(answer)
+    return finished_run(
+        project,
+        local_model_path=None,
+        pretrained_model_name_or_path="owner/pinned",
+        revision="v1",
+    )
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def unquantized(
@@ -124,6 +155,32 @@ def test_the_dense_base_has_the_fingerprint_of_the_quantized_one(
 ) -> None:
     noted = json.loads((run / "base_model.json").read_text())["fingerprint"]
     assert load_base_model(unquantized(run)).fingerprint == noted
+
+
+def test_a_run_on_a_pinned_revision_gets_that_base_again(
+    project: Path,
+    hub: SetHub,
+) -> None:
+    run = pinned_run(project, hub)
+    request = unquantized(run)
+    assert (request.source, request.revision) == ("owner/pinned", "v1")
+    noted = json.loads((run / "base_model.json").read_text())
+    assert load_base_model(request).fingerprint == noted["fingerprint"]
+    config = json.loads((run / "adapter_config.json").read_text())
+    assert config["revision"] == "v1"
+    assert unquantized(run, "owner/pinned").revision == "v1"
+    assert unquantized(run, "owner/other").revision is None
+
+
+def test_a_model_of_a_pinned_run_comes_on_that_revision(
+    project: Path,
+    hub: SetHub,
+) -> None:
+    pinned_run(project, hub)
+    model = local_model(project, local_model_path="run", data_path=None)
+    model.load_model()
+    assert model.is_fine_tuned
+    assert model.base.revision == "v1"
 
 
 def test_a_base_that_has_gone_is_asked_for(run: Path, tmp_path: Path) -> None:

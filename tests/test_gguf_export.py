@@ -39,11 +39,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from local_llm import adapters, gguf_export
+from local_llm import adapters, disk_room
 from local_llm.base_model import load_private_model
 from local_llm.chat_format import ChatFormat, Turn
 from local_llm.errors import CheckpointError, WeightsError
-from local_llm.gguf_export import write_gguf
+from local_llm.gguf_export import check_convertible, write_gguf
 from local_llm.gguf_tensors import Kind
 from local_llm.merged_model import write_merged_model
 
@@ -393,7 +393,7 @@ def test_a_full_disk_is_found_before_anything_is_written(
 ) -> None:
     folder = saved(tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(gguf_export.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(CheckpointError, match="0.00 GB are free"):
         write_gguf(folder, tmp_path / "a.gguf", "f16")
     assert [one.name for one in tmp_path.iterdir()] == ["model"]
@@ -430,6 +430,14 @@ def test_another_architecture_is_refused_with_those_that_can(
         write_gguf(folder, tmp_path / "a.gguf", "f16")
     for name in ("gemma", "gemma2", "gemma3", "gemma3_text", "llama"):
         assert name in caught.value.message
+
+
+def test_of_a_model_that_sees_images_the_text_part_is_checked() -> None:
+    config = gemma3_with_images().config
+    check_convertible(config, sentencepiece(), "here")
+    config.text_config.hidden_activation = "relu"
+    with pytest.raises(WeightsError, match="its activation is relu"):
+        check_convertible(config, sentencepiece(), "here")
 
 
 def test_a_config_that_no_library_reads_is_refused(tmp_path: Path) -> None:

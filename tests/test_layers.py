@@ -21,12 +21,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.errors",
         "local_llm.known_licences",
+        "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
     ),
     # 1: the settings and their parts, files, the lock
     (
         "local_llm.atomic_files",
+        "local_llm.disk_room",
         "local_llm.hub_token",
         "local_llm.model_lock",
         "local_llm.resume_rules",
@@ -52,8 +54,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.tool_calls",
     ),
     ("local_llm.row_values",),
-    ("local_llm.text_formats", "local_llm.tool_turns"),
-    ("local_llm.message_formats",),
+    ("local_llm.tool_turns",),
+    ("local_llm.message_formats", "local_llm.text_formats"),
     ("local_llm.conversation_formats", "local_llm.dataset_tables"),
     # 3: data, weights, reports
     (
@@ -68,6 +70,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
         "local_llm.labelled_loss",
+        "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.reports",
@@ -76,7 +79,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.turn_repair",
     ),
     (
+        "local_llm.dataset_account",
         "local_llm.dataset_hub",
+        "local_llm.dataset_paths",
         "local_llm.doctor",
         "local_llm.embedded_model",
         "local_llm.gguf_tensors",
@@ -87,7 +92,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "local_llm.dataset_sources",
-        "local_llm.export_cards",
         "local_llm.gguf_export",
         "local_llm.licences",
         "local_llm.model_card",
@@ -101,11 +105,17 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
+        "local_llm.public_files",
         "local_llm.trained_weights",
         "local_llm.training_result",
     ),
     # what a run will need
-    ("local_llm.model_shapes", "local_llm.preview", "local_llm.schedules"),
+    (
+        "local_llm.export_cards",
+        "local_llm.model_shapes",
+        "local_llm.preview",
+        "local_llm.schedules",
+    ),
     ("local_llm.estimates", "local_llm.run_times"),
     ("local_llm.workloads",),
     # 5: generation and training, which meet in the local model
@@ -114,7 +124,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.chat_trainer",),
     ("local_llm.training_progress",),
     ("local_llm.generation", "local_llm.training"),
-    ("local_llm.surroundings",),
+    ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model",),

@@ -63,6 +63,7 @@ def test_a_library_of_another_shape_is_told(
         ("training_args", "log_level", "info", 3),
         ("training_args", "bf16", None, "True"),
         ("training_args", "packing_strategy", "bfd", "best"),
+        ("training_args", "save_strategy", "epoch", "best"),
         ("lora_config", "target_modules", ["q_proj"], 1),
         ("training_args", "report_to", ["trackio"], ["x"]),
         ("training_args", "pad_to_multiple_of", "auto", "8"),
@@ -109,12 +110,12 @@ def choices_of(key: str) -> set[Any]:
     return {choice for kind in kinds for choice in kind.choices}
 
 
-def test_the_trackers_are_those_of_the_library() -> None:
+def test_the_trackers_are_those_of_the_library_each_by_its_name() -> None:
     module = importlib.import_module(
         "transformers.integrations.integration_utils",
     )
     known = set(module.INTEGRATION_TO_CALLBACK)
-    assert choices_of("report_to") == known | {"all", "none"}
+    assert choices_of("report_to") == known | {"none"}
 
 
 @pytest.mark.parametrize("key", ["log_level", "log_level_replica"])

@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """A local model as a whole: loaded, fine-tuned, published, used again."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tiny_agents import (
 from tiny_models import gemma, save_model
 from transformers import TrainerCallback, TrainerControl
 
-from local_llm import atomic_files, runs
+from local_llm import atomic_files, checkpoints, disk_room, runs
 from local_llm import fine_tuning as fine_tuning_module
 from local_llm.adapters import active_adapter
 from local_llm.base_model import BaseModel
@@ -376,10 +377,117 @@ def test_an_impossible_output_folder_is_found_before_training(
     assert model.base.peft_model is None
 
 
+def test_a_continued_adapter_takes_the_room_of_its_own_rank(with_run):
+    """Of rank 4, where the default is 16."""
+    continued = local_model(
+        with_run,
+        local_model_path="run",
+        output_dir="next",
+        fine_tune_config={**CONTINUED, "training_args": {"max_steps": 1}},
+    )
+    chosen = continued.settings.fine_tune_config
+    new = dataclasses.replace(chosen, continue_lora_finetuning=False)
+    needed, same, more = (
+        continued._disk_needed(one)
+        for one in (
+            chosen,
+            dataclasses.replace(new, lora_config={"r": 4}),
+            dataclasses.replace(new, lora_config={}),
+        )
+    )
+    assert needed == same < more
+
+
+@pytest.fixture
+def unloadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads a model fails."""
+
+    def fail(*_):
+        raise WeightsError("it was loaded")
+
+    monkeypatch.setattr("local_llm.loaded_model.load_base_model", fail)
+
+
+@pytest.mark.parametrize("way", ["reuse", "retrain"])
+def test_an_impossible_output_folder_is_found_before_loading(
+    project,
+    unloadable,
+    way,
+):
+    (project / "file").write_text("in the way")
+    model = local_model(project, output_dir="file/run")
+    with pytest.raises(CheckpointError, match="cannot write"):
+        model.start(way)
+
+
+@pytest.mark.parametrize("way", ["reuse", "retrain"])
+def test_a_full_disk_is_found_before_loading(
+    project,
+    unloadable,
+    monkeypatch,
+    way,
+):
+    monkeypatch.setattr(disk_room, "free_bytes", lambda folder: 10)
+    with pytest.raises(CheckpointError, match="10 bytes are free"):
+        local_model(project).start(way)
+
+
+def test_files_of_others_are_in_the_way_of_a_run_that_goes_on(
+    project,
+    unloadable,
+):
+    begun = checkpoints.unfinished_folder(project / "run")
+    checkpoints.begin(begun, {})
+    checkpoints.commit(begun, 1, lambda folder: None)
+    (project / "run").mkdir()
+    (project / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="files that are not of a run"):
+        local_model(project).start("reuse")
+
+
+@pytest.mark.parametrize("steps", [[], [1]])
+def test_an_unfinished_run_is_no_reason_not_to_load(
+    project,
+    unloadable,
+    steps,
+):
+    begun = checkpoints.unfinished_folder(project / "run")
+    checkpoints.begin(begun, {})
+    for step in steps:
+        checkpoints.commit(begun, step, lambda folder: None)
+    with pytest.raises(WeightsError, match="it was loaded"):
+        local_model(project).start("reuse")
+
+
+def test_a_finished_run_needs_no_room_and_no_right_to_write(
+    with_run,
+    monkeypatch,
+):
+    def refuse(*_):
+        raise CheckpointError("a read-only disk")
+
+    monkeypatch.setattr(disk_room, "check_writable", refuse)
+    model = local_model(with_run)
+    model.start("reuse")
+    assert model.is_fine_tuned
+
+
 def test_bad_data_is_found_without_loading_weights(project):
     model = local_model(project, data_path="missing.json")
     with pytest.raises(DatasetError, match="missing.json"):
         model.read_data()
+    assert model._base is None
+
+
+def test_what_the_device_cannot_do_is_found_without_loading_weights(project):
+    offloading = fine_tuning(activation_offloading=True)
+    model = local_model(project, fine_tune_config=offloading)
+    with pytest.raises(ConfigError) as caught:
+        model.read_data()
+    assert caught.value.where == "fine_tune_config.training_args"
+    assert caught.value.problems == [
+        "activation_offloading: wanted false on a CPU, found true",
+    ]
     assert model._base is None
 
 

@@ -128,6 +128,18 @@ def test_the_step_that_was_kept_is_marked_with_its_loss(
     assert label.get_horizontalalignment() == side
 
 
+def test_no_line_crosses_the_words_beside_the_step_that_was_kept() -> None:
+    held_out = [[0, 3.0], [90, 1.2]]
+    axes = drawn(
+        steps=100, held_out_losses=held_out, best_step=90, resumed_at=[85]
+    )
+    (label,) = axes.texts
+    behind = label.get_bbox_patch()
+    assert behind is not None
+    assert behind.get_facecolor() == (1, 1, 1, 1)
+    assert label.get_zorder() > max(one.get_zorder() for one in axes.lines)
+
+
 def test_a_kept_step_that_was_not_measured_is_marked_without_a_loss() -> None:
     axes = drawn(steps=1000, held_out_losses=[[0, 3.0]], best_step=1000)
     assert axes.texts[0].get_text() == "step 1,000"

@@ -4,6 +4,8 @@
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +44,7 @@ from local_llm.merged_model import (
 from local_llm.model_sources import LoadRequest
 from local_llm.surroundings import cache_folder
 
+PROJECT = Path(__file__).resolve().parents[1]
 NEW_TOKENS = 24
 EIGHT_QUESTIONS = (
     "What is a healthy breakfast?",
@@ -238,6 +241,44 @@ def test_a_full_disk_is_told_with_what_is_wanted_and_free(
     check_disk(tmp_path / "new" / "folder", 2 * 10**9)
     with pytest.raises(CheckpointError, match="4.2 GB, and 3.0 GB are free"):
         check_disk(tmp_path / "new" / "folder", 4 * 10**9)
+
+
+MOST_BYTES = """
+import resource, signal, sys
+from pathlib import Path
+from local_llm import finished_runs, merged_model
+from local_llm.errors import CheckpointError
+
+run, folder, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+found = finished_runs.read_run_folder(run)
+request = finished_runs.unquantized_base(found, None, "float32", folder, None)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+try:
+    merged_model.write_merged_model(run, request, folder)
+except CheckpointError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no limit to set")
+def test_a_disk_that_fills_up_at_the_end_is_no_bug(
+    project: Path,
+    tmp_path: Path,
+) -> None:
+    run = finished_run(project)
+    (tmp_path / "merged").mkdir()
+    command = [run, tmp_path / "merged", 10_000]
+    done = subprocess.run(
+        [sys.executable, "-c", MOST_BYTES, *map(str, command)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"cannot write {tmp_path / 'merged'}: " in done.stdout
+    assert "fix: free some disk space" in done.stdout
 
 
 def test_a_model_beyond_the_memory_is_refused(

@@ -1,13 +1,13 @@
 # -*- coding: utf-8 -*-
 """Messages, ShareGPT and prompt/completion become turns, tools included."""
 
+import json
 from typing import Any
 
 import pytest
 
 from local_llm.errors import DatasetError
 from local_llm.message_formats import (
-    TURN_WITH_WEIGHT_0,
     read_messages,
     read_prompt_completion,
     read_sharegpt,
@@ -147,12 +147,46 @@ def test_a_list_of_the_other_kind_says_how_to_name_its_column() -> None:
     assert caught.value.fix == 'set columns to {"conversations": "messages"}'
 
 
-def test_a_turn_that_is_not_to_be_learned_drops_the_row() -> None:
-    messages = [message("user", "a"), message("assistant", "b", weight=0)]
-    with pytest.raises(RowDropped) as caught:
+@pytest.mark.parametrize("weight", [0, 0.0])
+def test_an_answer_of_weight_0_is_read_and_not_learned(weight: float) -> None:
+    call = {"name": "weather", "arguments": ARGUMENTS}
+    messages = [
+        message("user", "a", weight=weight),
+        message("assistant", "b", weight=weight),
+        message("user", "c"),
+        message("assistant", None, tool_calls=[call], weight=weight),
+        message("tool", "18"),
+        message("assistant", "d", weight=1),
+    ]
+    turns = read_messages({"messages": messages}, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
+
+
+def test_a_weight_of_sharegpt_is_heeded() -> None:
+    call = said("function_call", '{"name": "weather"}')
+    conversations = [
+        said("human", "a"),
+        {**said("gpt", "b"), "weight": 0},
+        said("human", "c"),
+        {**call, "weight": 0},
+        said("observation", "18"),
+        {**said("gpt", "d"), "weight": 1},
+    ]
+    turns = read_sharegpt({"conversations": conversations}, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "nothing", [{"tool_calls": []}, {"function_call": None}]
+)
+def test_an_assistant_that_neither_speaks_nor_calls_drops_the_row(
+    nothing: dict[str, Any],
+) -> None:
+    messages = [message("user", "a"), {"role": "assistant", **nothing}]
+    with pytest.raises(RowDropped, match="turn 2: turn without text"):
         read_messages({"messages": messages}, WHERE)
-    assert caught.value.where == f"{WHERE}, turn 2"
-    assert caught.value.reason == TURN_WITH_WEIGHT_0
 
 
 def test_only_the_assistant_calls_tools() -> None:
@@ -184,6 +218,74 @@ def test_prompt_and_completion_may_be_messages() -> None:
     assert [one.place for one in turns] == [
         *("prompt turn 1", "prompt turn 2", "completion turn 1"),
     ]
+
+
+def test_prompt_and_completion_may_be_messages_as_json_text() -> None:
+    prompt, completion = [message("user", "a")], [message("assistant", "b")]
+    row = {"prompt": json.dumps(prompt), "completion": json.dumps(completion)}
+    turns = read_prompt_completion(row, WHERE)
+    assert turns == read_prompt_completion(
+        {"prompt": prompt, "completion": completion},
+        WHERE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion"),
+    [
+        ('[{"role": "user", "content": "a"}]', "b"),
+        ('[{"role": "user", "content": "a"}]', "[]"),
+        ('[{"role": "user", "content": "a"}]', "[1, 2]"),
+        ('[{"role": "user", "content": "a"}]', '[{"rule": "b"}]'),
+        ("[1, 2]", "[3"),
+        ('{"role": "user"}', '{"role": "assistant"}'),
+    ],
+)
+def test_other_prompts_and_completions_that_look_like_json_are_texts(
+    prompt: str,
+    completion: str,
+) -> None:
+    row = {"prompt": prompt, "completion": completion}
+    turns = plain(read_prompt_completion(row, WHERE))
+    assert turns == [("user", prompt), ("assistant", completion)]
+
+
+def test_the_tools_of_a_prompt_that_is_text_are_offered() -> None:
+    row = {"prompt": "a", "completion": "b", "tools": [SCHEMA]}
+    turns = plain(read_prompt_completion(row, WHERE))
+    assert [role for role, _ in turns] == ["system", "user", "assistant"]
+
+
+def test_a_turn_may_be_json_text_of_one() -> None:
+    messages = [message("user", "a"), message("assistant", "b")]
+    texts = {"messages": [json.dumps(one) for one in messages]}
+    assert read_messages(texts, WHERE) == read_messages(
+        {"messages": messages},
+        WHERE,
+    )
+    turns = [said("human", "a"), said("gpt", "b")]
+    texts = {"conversations": [json.dumps(one) for one in turns]}
+    assert read_sharegpt(texts, WHERE) == read_sharegpt(
+        {"conversations": turns},
+        WHERE,
+    )
+
+
+def test_of_a_conversation_as_prompt_nothing_is_learned() -> None:
+    call = {"name": "weather", "arguments": ARGUMENTS}
+    row = {
+        "prompt": [
+            message("user", "a"),
+            message("assistant", "b"),
+            message("user", "c"),
+            message("assistant", None, tool_calls=[call]),
+            message("tool", "18"),
+        ],
+        "completion": [message("assistant", "d")],
+    }
+    turns = read_prompt_completion(row, WHERE)
+    learned = [one.turn.learned for one in turns]
+    assert learned == [True, False, True, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard, metadata_load
-from report_examples import REPORT
+from report_examples import REPORT, source_of
 
 from local_llm.known_licences import KNOWN_LICENCES
 from local_llm.model_card import public_name, terms, usage, write_card
@@ -24,6 +24,18 @@ def report_on(base: str = "google/gemma-7b", **changes: Any) -> RunReport:
 
 def under(base: str, data: str) -> RunReport:
     return report_on(licences={"base": base, "data": data})
+
+
+def from_sources(*licences: str) -> RunReport:
+    """On Gemma and sources of these licences."""
+    sources = [
+        source_of(f"/home/somebody/{number}.json", licence=name)
+        for number, name in enumerate(licences)
+    ]
+    return report_on(
+        data={**REPORT.data, "sources": sources},
+        licences={"base": "Gemma Terms of Use", "data": "; ".join(licences)},
+    )
 
 
 def card(folder: Path, report: RunReport) -> str:
@@ -50,10 +62,14 @@ def test_the_metadata_names_base_licence_and_library(tmp_path: Path) -> None:
 
 
 def test_a_dataset_of_the_hub_is_named(tmp_path: Path) -> None:
-    data = {**REPORT.data, "source": "GAIR/lima", "hub_id": "GAIR/lima"}
-    assert metadata(tmp_path, report_on(data=data))["datasets"] == [
-        "GAIR/lima"
+    sources = [
+        source_of("GAIR/lima", hub_id="GAIR/lima"),
+        source_of("GAIR/lima (test)", hub_id="GAIR/lima"),
+        source_of("data.json"),
+        source_of("o/n@v1", hub_id="o/n"),
     ]
+    report = report_on(data={**REPORT.data, "sources": sources})
+    assert metadata(tmp_path, report)["datasets"] == ["GAIR/lima", "o/n"]
 
 
 @pytest.mark.parametrize("base", ["embedded:gemma-3-270m", HOME, "./model"])
@@ -85,6 +101,23 @@ def test_the_licence_is_the_bases_unless_the_data_binds_too(
     found = metadata(tmp_path, under(*names))
     assert found["license"] == identifier
     assert ("license_name" in found) == (identifier == "other")
+
+
+@pytest.mark.parametrize(
+    ("licences", "identifier"),
+    [
+        (("MIT License", "CC BY-NC-SA 4.0"), "other"),
+        (("unknown", "CC BY-SA 4.0"), "other"),
+        (("MIT License", "unknown"), "gemma"),
+    ],
+)
+def test_one_source_that_binds_is_enough(
+    tmp_path: Path,
+    licences: tuple[str, str],
+    identifier: str,
+) -> None:
+    report = from_sources(*licences)
+    assert metadata(tmp_path, report)["license"] == identifier
 
 
 @pytest.mark.parametrize("base", ["unknown", "llama3.2", "Our own terms"])
@@ -169,6 +202,15 @@ def test_the_folder_in_a_snippet_is_that_folder(folder: str) -> None:
     assert ast.literal_eval(found) == folder
 
 
+def test_a_base_of_one_revision_is_loaded_at_it() -> None:
+    text = usage("some/model", None, "runs/mine", "v1")
+    own, with_peft = re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
+    for snippet in (own, with_peft):
+        compile(snippet, "snippet", "exec")
+    assert '"revision": "v1"' in own
+    assert 'revision="v1"' in with_peft
+
+
 def test_the_command_is_quoted_for_a_shell() -> None:
     text = usage("some/model", None, "runs/my run")
     assert (
@@ -200,6 +242,12 @@ def test_a_model_that_was_trained_whole_is_no_adapter(tmp_path: Path) -> None:
 
 
 # -- terms ----------------------------------------------------------------
+
+
+def test_terms_are_those_of_every_source_also_the_unknown_ones() -> None:
+    lines = terms(from_sources("MIT License", "unknown")).splitlines()
+    assert lines[1].startswith("- data `0.json`: [MIT License](")
+    assert lines[2].startswith("- data `1.json`: no licence was found; ")
 
 
 def test_terms_say_what_each_licence_asks() -> None:

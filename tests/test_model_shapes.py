@@ -31,8 +31,8 @@ from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel
 from local_llm.errors import ConfigError, WeightsError
 from local_llm.labelled_loss import labelled_loss
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
 from local_llm.model_shapes import ModelShape, ModelToTrain, examine_model
-from local_llm.model_sources import DEFAULT_QUANTIZATION
 
 TOKENS = 192
 

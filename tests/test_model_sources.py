@@ -7,11 +7,8 @@ from pathlib import Path
 import pytest
 
 from local_llm.errors import WeightsError
-from local_llm.model_sources import (
-    DEFAULT_QUANTIZATION,
-    LoadRequest,
-    resolve,
-)
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
+from local_llm.model_sources import LoadRequest, resolve
 
 REQUEST = LoadRequest("owner/model", cache=Path("cache"), device="cpu")
 

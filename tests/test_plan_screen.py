@@ -16,6 +16,7 @@ from local_llm.planning import Fit, Preview, RunPlan, plan_run
 from local_llm.preview import PreviewRow, Span
 from local_llm.settings import parse_settings
 from local_llm.surroundings import Surroundings
+from local_llm.training_rows import TrainingRows
 from plan_screen import look_ahead, show_plan, show_preview
 
 SPANS = (
@@ -93,6 +94,26 @@ def test_an_example_has_its_place_and_its_share_under_the_loss() -> None:
     assert "example 1: data.json row 7" in text
     assert "4 of 10 tokens under the loss (40%)\n" in text
     assert "2 rows to train on, 30 tokens, 15 under the loss (50%)" in text
+
+
+def test_rows_without_an_answer_are_counted_and_the_first_is_named() -> None:
+    shown = console()
+    rows = TrainingRows(rows_of(10).rows, 2, ["a row 3", "a row 9"])
+    show_preview(shown, dataclasses.replace(preview(), rows=rows))
+    assert (
+        ", 2 cut to the longest length, 2 left out by that (the first: a "
+        "row 3)" in text_of(shown).replace("\n", " ")
+    )
+
+
+def test_a_plan_counts_the_rows_held_out(plan: RunPlan) -> None:
+    shown = console()
+    held_out = TrainingRows(rows_of(10, 20).rows, 1, ["a row 3"])
+    show_plan(shown, dataclasses.replace(plan, held_out=held_out))
+    assert (
+        "\nheld out: 2 rows, 1 cut to the longest length, 1 left out by that "
+        "(a row 3)\n"
+    ) in text_of(shown)
 
 
 def test_an_example_that_was_cut_says_so() -> None:

@@ -2,11 +2,13 @@
 """A plan says what a run will do, without a weight being read."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_hub import SetHub, hub_with_files
+from safetensors.torch import load_file
 from tiny_program import entry, set_up
 
 from local_llm import base_model, planning
@@ -125,6 +127,29 @@ def test_a_run_without_disk_is_refused(
     assert "output_dir" in str(it.value.fix)
 
 
+def test_the_best_weights_take_room_in_each_of_three_checkpoints(
+    tiny_folder: Path,
+    surroundings: Surroundings,
+) -> None:
+    last, best = (
+        plan_run(
+            settings_of(
+                tiny_folder,
+                training_args={
+                    "save_strategy": "steps",
+                    "eval_strategy": "steps",
+                    "load_best_model_at_end": kept,
+                },
+            ),
+            surroundings,
+        )
+        for kept in (False, True)
+    )
+    trained = last.shape.trained_bytes
+    assert last.disk.checkpoints == 3 * (1 + 2) * trained
+    assert best.disk.checkpoints == 3 * (2 + 2) * trained
+
+
 def test_the_disk_is_that_of_the_output_folder(tmp_path: Path) -> None:
     free = planning.free_bytes(tmp_path / "not" / "there" / "yet")
     assert free == pytest.approx(planning.free_bytes(tmp_path), rel=0.1)
@@ -148,6 +173,67 @@ def test_whole_weights_with_an_adapter_are_not(
     settings = settings_of(tiny_folder, bnb_config={}, lora_config={"r": 4})
     plan = plan_run(settings, surroundings)
     assert plan.shape.trained < plan.shape.weights / 2
+
+
+# -- an adapter that is trained further ---------------------------------------
+
+
+@pytest.fixture(name="run")
+def fixture_run(tiny_folder: Path, surroundings: Surroundings) -> Path:
+    """A finished run with an adapter of its own kind."""
+    lora_config = {"r": 3, "target_modules": ["q_proj", "down_proj"]}
+    settings = settings_of(tiny_folder, lora_config=lora_config)
+    model = LocalModel(settings, surroundings)
+    model.load_model()
+    model.fine_tune(model.read_data())
+    return model.output_folder()
+
+
+def continuing(run: Path, lora_config: Any = None) -> ModelSettings:
+    """Settings that name the run and train its adapter further."""
+    return settings_of(
+        run,
+        lora_config=lora_config,
+        continue_lora_finetuning=True,
+    )
+
+
+def test_an_adapter_that_is_trained_further_is_counted_to_the_byte(
+    run: Path,
+    surroundings: Surroundings,
+) -> None:
+    tensors = load_file(run / "adapter_model.safetensors")
+    plan = plan_run(continuing(run), surroundings)
+    assert plan.memory.adapter == sum(one.nbytes for one in tensors.values())
+    assert plan.memory.optimizer == 2 * plan.memory.adapter
+
+
+def test_the_preview_of_an_adapter_is_that_of_the_model_below_it(
+    run: Path,
+    settings: ModelSettings,
+    surroundings: Surroundings,
+) -> None:
+    below = preview_run(settings, surroundings, 2)
+    assert preview_run(continuing(run), surroundings, 2) == below
+
+
+def test_a_plan_refuses_another_lora_config_than_the_adapters(
+    run: Path,
+    surroundings: Surroundings,
+) -> None:
+    with pytest.raises(ConfigError, match="r: the adapter to continue has 3"):
+        plan_run(continuing(run, {"r": 8}), surroundings)
+
+
+def test_a_plan_refuses_to_continue_what_is_not_there(
+    tiny_folder: Path,
+    surroundings: Surroundings,
+) -> None:
+    with pytest.raises(ConfigError, match="no adapter is in use"):
+        plan_run(continuing(tiny_folder), surroundings)
+
+
+# -- what is shared, and what is missing --------------------------------------
 
 
 def test_processes_on_a_cpu_share_its_memory(settings, surroundings) -> None:
@@ -175,6 +261,24 @@ def test_rows_too_long_for_any_answer_are_an_error_of_the_data(
     settings = settings_of(tiny_folder, max_seq_length=16)
     with pytest.raises(DatasetError, match="within 16 tokens"):
         plan_run(settings, surroundings)
+
+
+@pytest.mark.parametrize("look", [plan_run, lambda *a: preview_run(*a, 1)])
+def test_strict_data_refuses_a_row_whose_answer_is_too_far_in(
+    tiny_folder: Path,
+    tmp_path: Path,
+    surroundings: Surroundings,
+    look: Any,
+) -> None:
+    path = tmp_path / "data.json"
+    late = {"conversations": ["What? " * 200, "Nothing."]}
+    path.write_text(json.dumps([*json.loads(path.read_text()), late]))
+    look(settings_of(tiny_folder), surroundings)
+    with pytest.raises(DatasetError) as caught:
+        look(settings_of(tiny_folder, strict_data=True), surroundings)
+    assert caught.value.message == (
+        "data.json row 13: no answer within 128 tokens"
+    )
 
 
 def test_without_data_there_is_nothing_to_plan(settings, surroundings) -> None:

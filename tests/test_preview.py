@@ -5,7 +5,8 @@ import pytest
 from tiny_models import conversation, make_tokenizer
 from trl.chat_template_utils import gemma_chat_template
 
-from local_llm.chat_format import ChatFormat
+from local_llm.chat_datasets import Conversation
+from local_llm.chat_format import ChatFormat, Turn
 from local_llm.labelled_loss import IGNORED
 from local_llm.preview import preview_rows
 from local_llm.training_rows import render_rows
@@ -27,6 +28,16 @@ def test_trained_spans_are_the_answers_with_their_ends(chat_format) -> None:
     (row,) = preview_rows(chat_format, [SHORT], 1, 100)
     assert [span.text for span in row.spans if span.is_trained] == [
         "Hello.<end_of_turn>",
+        "Bye.<end_of_turn>",
+    ]
+
+
+def test_a_turn_that_is_not_learned_is_not_marked(chat_format) -> None:
+    turns = list(SHORT.turns)
+    turns[1] = Turn("assistant", "Hello.", learned=False)
+    masked = Conversation(tuple(turns), "row 1")
+    (row,) = preview_rows(chat_format, [masked], 1, 100)
+    assert [span.text for span in row.spans if span.is_trained] == [
         "Bye.<end_of_turn>",
     ]
 

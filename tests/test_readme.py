@@ -19,6 +19,64 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r'make chat ARGS="(.*?)"', README)
 
+COSTS = {
+    "set-up, packages downloaded before": "{program[set_up_s]:.0f} s",
+    "first run: convert once, ask, train, ask again": (
+        "{program[first_run_s]:.0f} s, of which training "
+        "{program[training_s]:.0f} s"
+    ),
+    "second run, which uses the finished adapter": (
+        "{program[second_run_s]:.0f} s"
+    ),
+    "memory of the program": (
+        "{program[program_peak_gb]:.1f} GB at the peak of training, "
+        "{program[second_run_peak_gb]:.1f} GB without"
+    ),
+    "memory of the conversion, once, in a process of its own": (
+        "{program[first_run_peak_gb]:.1f} GB"
+    ),
+    "replies to 24 unseen prompts that end by themselves": (
+        "{replies[before][ended_by_end_of_turn]} before, "
+        "{replies[after][ended_by_end_of_turn]} after"
+    ),
+    "of these blank, of these looping": (
+        "{replies[before][blank]} and {replies[before][looping]} before, "
+        "{replies[after][blank]} and {replies[after][looping]} after"
+    ),
+    "held-out loss": (
+        "{replies[held_out_loss][0]:.2f} before, "
+        "{replies[held_out_loss][1]:.2f} after"
+    ),
+    "training, against trl's defaults on the same rows": (
+        "{training[mixed][speed_to_trl]:.2f} times the tokens/s, "
+        "{training[equal][speed_to_trl]:.2f} times on rows of one length; "
+        "{training[mixed][peak_to_trl]:.2f} times the peak memory, since "
+        "trl's defaults switch gradient checkpointing on"
+    ),
+    "training, against a plain loop with full logits": (
+        "{training[mixed][speed_to_plain]:.2f} times the tokens/s, "
+        "{training[mixed][peak_to_plain]:.2f} times the peak memory"
+    ),
+    "generation": (
+        "{speed[tokens_per_s][bare before][median]:.0f} tokens/s bare, "
+        "{speed[tokens_per_s][adapter after][median]:.0f} with the adapter; "
+        "{speed[after_to_before_bare]:.2f} times as fast after training as "
+        "before"
+    ),
+}
+"""The rows of the table of costs: what stands there of the reports."""
+
+
+def measured() -> dict[str, dict]:
+    """The committed figures, by the name of the report."""
+    parts = ("program", "replies", "speed", "training")
+    return {
+        part: json.loads(
+            (PROJECT / "reports" / f"embedded_{part}.json").read_text("utf-8"),
+        )
+        for part in parts
+    }
+
 
 def test_the_snippet_for_ones_own_program_is_short_and_answers() -> None:
     """With the real embedded model; trains it where no run is there yet."""
@@ -97,3 +155,13 @@ def test_the_example_of_several_sources_is_one_that_the_settings_take() -> (
         {**entry, **json.loads(f"{{{example}}}")}, "here"
     )
     assert settings.data_path and len(settings.data_path) == 3
+
+
+def test_the_table_of_costs_has_the_figures_of_the_reports() -> None:
+    table = README.partition("## What it costs")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", table, re.MULTILINE)
+    figures = measured()
+    assert figures["replies"]["after"]["replies"] == 24
+    assert dict(rows[1:]) == {
+        what: figure.format(**figures) for what, figure in COSTS.items()
+    }

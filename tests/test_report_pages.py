@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from report_examples import AFTER, BARE, REPORT, run_with
+from report_examples import AFTER, BARE, REPORT, run_with, source_of
 
 from local_llm.report_pages import as_markdown, write_pages
 from local_llm.reports import Demonstration, Reply, RunReport
@@ -112,6 +112,9 @@ def test_the_first_paragraph_says_what_came_out() -> None:
         "`data.json row 5` and 1 more |",
         "| dropped: `duplicate conversation` | 1 row: `data.json row 9` |",
         "| no answer left | `data.json row 7` |",
+        "| held out, no answer left | `data.json row 8` |",
+        "| held-out rows shortened to the longest length | 0 |",
+        "| rows in an epoch | 6 |",
         "- `gradient checkpointing off: 2.1 GB needed, 14.0 GB free`",
         "- interrupted, and resumed from step 1",
         "- changed at a resume: `max_steps: 1 before, 2 now`",
@@ -129,6 +132,36 @@ def test_the_first_paragraph_says_what_came_out() -> None:
 )
 def test_the_page_has_the_figure(line: str) -> None:
     assert line in page().splitlines()
+
+
+def test_the_page_names_some_places_and_says_how_many_more_there_are() -> None:
+    rows = [f"row {number}" for number in range(1, 10)]
+    named = "`row 1`, `row 2`, `row 3`, `row 4`, `row 5` and 4 more"
+    text = page(
+        data_of(
+            drops={"empty turn": 9},
+            drop_places={"empty turn": rows},
+            without_answer=rows,
+            skipped_files=rows[:2],
+        ),
+    )
+    assert f"| dropped: `empty turn` | 9 rows: {named} |" in text
+    assert f"| no answer left | {named} |" in text
+    assert "| files not read | `row 1`, `row 2` |" in text
+
+
+def test_the_page_says_what_of_each_source_is_trained_on() -> None:
+    sources = [
+        source_of("a", rows=100, weight=3.0, in_epoch=300),
+        source_of("b", licence="CC0 1.0", licence_found_in="/b/README.md"),
+    ]
+    text = page(data_of(sources=sources))
+    assert "| trained on of `a` | 100 rows x 3 = 300 in an epoch |" in text
+    assert "| trained on of `b` | 1 row x 1 = 1 in an epoch |" in text
+    assert "- data `a`: no licence was found" in text
+    assert "- data `b`: [CC0 1.0](" in text
+    assert ", of `b` in `/b/README.md`.\n" in text
+    assert "trained on of" not in page()
 
 
 def test_the_terms_say_where_they_were_found() -> None:
@@ -183,6 +216,8 @@ def test_no_prompt_or_reply_breaks_the_page(text: str) -> None:
 def test_no_name_reason_note_or_setting_breaks_the_page(text: str) -> None:
     report = data_of(
         source=text,
+        sources=[source_of(text, licence=text, licence_found_in=text)] * 2,
+        skipped_files=[text],
         formats={text: 1},
         drops={text: 2},
         drop_places={text: [text]},

@@ -178,6 +178,16 @@ def test_a_changed_file_of_the_run_that_is_wanted_is_an_error(tmp_path):
     assert finished_run(folder, "k2") is None
 
 
+def test_the_card_of_a_finished_run_may_be_edited(tmp_path):
+    with atomic_files.sealed_folder(tmp_path / "run") as partial:
+        write_report(partial, REPORT)
+        (partial / "README.md").write_text("# As it was written")
+    (tmp_path / "run" / "README.md").write_text("# In my own words")
+    assert finished_run(tmp_path / "run", "k1") == REPORT
+    (tmp_path / "run" / "README.md").unlink()
+    assert finished_run(tmp_path / "run", "k1") == REPORT
+
+
 def test_the_versions_are_those_installed():
     import torch
 

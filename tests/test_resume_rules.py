@@ -61,9 +61,6 @@ FORBIDDEN = {
     ),
     "training_args.seed": changed("training_args", seed=2),
     "training_args.weight_decay": changed("training_args", weight_decay=0.1),
-    "training_args.save_only_model": changed(
-        "training_args", save_only_model=True
-    ),
     "training_args.max_steps": changed("training_args", max_steps=99),
     "training_args.num_train_epochs": changed(
         "training_args", num_train_epochs=2.5
@@ -106,6 +103,12 @@ ALLOWED = {
     ),
     "training_args.gradient_checkpointing: not set -> true": changed(
         "training_args", gradient_checkpointing=True
+    ),
+    "training_args.activation_checkpointing: not set -> true": changed(
+        "training_args", activation_checkpointing=True
+    ),
+    "training_args.activation_checkpointing_kwargs: not set -> {}": changed(
+        "training_args", activation_checkpointing_kwargs={}
     ),
     "options.early_stopping_patience: not set -> 3": changed(
         "options", early_stopping_patience=3

@@ -6,12 +6,14 @@ import pytest
 from local_llm.errors import DatasetError
 from local_llm.row_values import (
     RowDropped,
+    TableObject,
     around,
     decoded,
     describe,
     list_of,
     names_of,
     optional_text,
+    own_members,
     shorten,
     shown,
     text_of,
@@ -56,6 +58,30 @@ def test_text_that_only_looks_like_json_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("value", ["plain", "", 5, None, [1]])
 def test_what_does_not_look_like_json_stays(value: object) -> None:
     assert decoded(value, "here") is value
+
+
+def test_objects_of_a_table_lose_their_nulls_and_those_of_json_do_not() -> (
+    None
+):
+    written = {"kept": None}
+    value = TableObject(
+        a=None,
+        b=[TableObject(c=None, d=1), None],
+        e=written,
+        f=TableObject(g=None),
+    )
+    assert own_members(value, "here") == {
+        "b": [{"d": 1}, None],
+        "e": written,
+        "f": {},
+    }
+    assert own_members(written, "here") is written
+    assert own_members([value], "here") == [value]
+
+
+def test_an_object_of_a_table_that_is_nested_too_deeply_is_an_error() -> None:
+    with pytest.raises(DatasetError, match="here is nested too deeply"):
+        own_members(TableObject(a=nested(50_000)), "here")
 
 
 @pytest.mark.parametrize(

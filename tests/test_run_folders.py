@@ -92,6 +92,73 @@ def test_a_run_that_was_only_begun_goes_on_from_nothing(output: Path) -> None:
         assert run.checkpoint is None
 
 
+@pytest.mark.parametrize("existing", KINDS)
+@pytest.mark.parametrize(
+    "corrected",
+    [record(learning_rate=1.0), record("d2"), record(max_steps=20)],
+    ids=["rate", "data", "steps"],
+)
+def test_a_run_without_a_checkpoint_gives_way_to_corrected_settings(
+    output: Path,
+    existing: ExistingRun,
+    corrected: RunRecord,
+) -> None:
+    folder = begin(output)
+    check_output(output, existing)
+    with open_run(output, corrected, existing) as run:
+        assert (run.checkpoint, run.changes) == (None, [])
+        found = checkpoints.read_record(folder)
+    assert found == {**corrected.as_dict(), "changes": []}
+    assert names(output) == {"run.unfinished"}
+
+
+def test_a_run_without_a_checkpoint_is_begun_again_as_it_was(
+    output: Path,
+) -> None:
+    folder = begin(output)
+    (folder / "tracker_logs").mkdir()
+    with open_run(output, RECORD, "resume") as run:
+        assert run.checkpoint is None
+    assert (folder / "tracker_logs").is_dir()
+    with open_run(output, RECORD, "refuse"):
+        assert not (folder / "tracker_logs").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoint-5", ".checkpoint-5.partial-abc", "checkpoint-5.damaged-1"],
+)
+def test_what_there_is_of_a_checkpoint_is_not_begun_over(
+    output: Path,
+    name: str,
+) -> None:
+    folder = begin(output)
+    (folder / name).mkdir()
+    with pytest.raises(CheckpointError, match="go on with --resume"):
+        check_output(output, "refuse")
+    for existing in ("refuse", "resume"):
+        with (
+            pytest.raises(CheckpointError),
+            open_run(output, record(learning_rate=1.0), existing),
+        ):
+            pytest.fail("it must not begin")
+    assert checkpoints.is_unfinished(folder)
+
+
+@pytest.mark.parametrize("existing", KINDS)
+def test_a_run_without_a_checkpoint_that_somebody_is_at_stays(
+    output: Path,
+    existing: ExistingRun,
+) -> None:
+    folder = begin(output)
+    with checkpoints.claimed(folder):
+        with pytest.raises(CheckpointError, match="is training in"):
+            check_output(output, existing)
+            with open_run(output, record(learning_rate=1.0), existing):
+                pytest.fail("two processes would write there")
+        assert checkpoints.read_record(folder)["data"] == "d1"
+
+
 def test_allowed_changes_are_kept_over_several_resumes(output: Path) -> None:
     begin(output, step=5)
     with open_run(output, record(max_steps=20), "resume") as run:

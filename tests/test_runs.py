@@ -17,9 +17,9 @@ from tiny_models import conversation, make_tokenizer
 from local_llm import atomic_files, reports, runs
 from local_llm.adapters import add_adapter, load_adapter
 from local_llm.base_model import use_tokenizer
-from local_llm.chat_datasets import ChatData, Drop
+from local_llm.chat_datasets import ChatData, Drop, SourceRows
 from local_llm.errors import CheckpointError
-from local_llm.model_sources import DEFAULT_QUANTIZATION
+from local_llm.library_defaults import DEFAULT_QUANTIZATION
 from local_llm.reports import Reply
 from local_llm.settings import FineTuneSettings
 from local_llm.surroundings import Surroundings
@@ -39,12 +39,19 @@ DATA = ChatData(
     formats={"lima": 2},
     source="data.json",
     fingerprint="d1",
+    sources=(SourceRows("data.json", "/x/data.json", 1, 1, 1),),
 )
 IN_WORDS = (
     "{{ bos_token }}{% for message in messages %}{{ message['role'] }}: "
     "{{ message['content'] }}<end_of_turn>{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
+
+
+def data_from(*origins: str) -> ChatData:
+    """The data, as if it came from these."""
+    sources = (SourceRows(one, one, 1, 1, 1) for one in origins)
+    return replace(DATA, source=", ".join(origins), sources=tuple(sources))
 
 
 def surroundings(folder: Path = Path("/")) -> Surroundings:
@@ -208,11 +215,23 @@ def test_a_report_puts_together_what_the_parts_know(tiny):
     rows = render_rows(tiny.chat_format, DATA.train, 100)
     assert report.data == {
         "source": "data.json",
+        "sources": [
+            {
+                "name": "data.json",
+                "hub_id": None,
+                "licence": "unknown",
+                "licence_found_in": "",
+                "weight": 1,
+                "rows": 1,
+                "in_epoch": 1,
+            },
+        ],
         "fingerprint": "d1",
         "summary": DATA.summary(),
         "rows": 2,
         "multi_turn": 0,
         "train_rows": 1,
+        "epoch_rows": 1,
         "held_out_rows": 1,
         "formats": {"lima": 2},
         "drops": {"empty turn": 2},
@@ -224,7 +243,9 @@ def test_a_report_puts_together_what_the_parts_know(tiny):
         "longest_row": rows.tokens,
         "shortened": 0,
         "without_answer": [],
-        "hub_id": None,
+        "held_out_shortened": 0,
+        "held_out_without_answer": [],
+        "skipped_files": [],
     }
     assert report.settings["training_args"] == {"max_steps": 2}
     assert report.tokens_per_second == 25.0
@@ -250,7 +271,7 @@ def test_a_report_has_the_course_of_the_training(tiny):
     assert report.changes == ["a change"]
 
 
-def test_a_report_names_the_first_places_of_each_reason(tiny):
+def test_a_report_names_every_place_of_each_reason(tiny):
     drops = [Drop(f"row {number}", "empty turn") for number in range(9)]
     drops.insert(4, Drop("row 20", "no turns"))
     data = replace(DATA, drops=tuple(drops))
@@ -259,7 +280,7 @@ def test_a_report_names_the_first_places_of_each_reason(tiny):
     )
     assert report.data["drops"] == {"empty turn": 9, "no turns": 1}
     assert report.data["drop_places"] == {
-        "empty turn": ["row 0", "row 1", "row 2", "row 3", "row 4"],
+        "empty turn": [f"row {number}" for number in range(9)],
         "no turns": ["row 20"],
     }
 
@@ -267,10 +288,11 @@ def test_a_report_names_the_first_places_of_each_reason(tiny):
 def test_a_report_has_the_licences_of_base_and_data(tiny, tmp_path):
     (tmp_path / "data.json").write_text("[]")
     (tmp_path / "LICENSE").write_text("MIT License")
+    data = data_from(str(tmp_path / "data.json"))
     card = Path(tiny.name) / "README.md"
     card.write_text("---\nlicense: gemma\n---\n")
     report = runs.build_report(
-        "k1", tiny, DATA, SETTINGS, result_of(tiny), {}, surroundings(tmp_path)
+        "k1", tiny, data, SETTINGS, result_of(tiny), {}, surroundings(tmp_path)
     )
     assert report.licences == {
         "base": "Gemma Terms of Use",
@@ -280,15 +302,57 @@ def test_a_report_has_the_licences_of_base_and_data(tiny, tmp_path):
     }
 
 
-def test_a_report_names_the_hub_id_of_the_data(tiny, hub):
+@pytest.mark.parametrize("name", ["GAIR/lima (test)", "GAIR/lima@v1"])
+def test_a_report_has_the_hub_id_and_licence_whatever_part_is_read(
+    tiny,
+    hub,
+    name,
+):
     requests = hub(answering(404))
-    data = replace(DATA, source="GAIR/lima")
+    sources = (SourceRows(name, "GAIR/lima", 1, 1, 1),)
+    data = replace(DATA, source=name, sources=sources)
     report = runs.build_report(
         "k1", tiny, data, SETTINGS, result_of(tiny), {}, surroundings()
     )
-    assert report.data["hub_id"] == "GAIR/lima"
-    assert report.licences["data"].startswith("CC BY-NC-SA")
+    (source,) = report.data["sources"]
+    assert (source["name"], source["hub_id"]) == (name, "GAIR/lima")
+    assert source["licence"].startswith("CC BY-NC-SA")
+    assert report.licences["data"] == source["licence"]
     assert requests == []
+
+
+def test_a_report_has_the_licence_of_each_source_and_asks_once(tiny, hub):
+    requests = hub(answering(404))
+    data = data_from("GAIR/lima", "/no/such.jsonl", "some/one", "some/one")
+    report = runs.build_report(
+        "k1", tiny, data, SETTINGS, result_of(tiny), {}, surroundings()
+    )
+    lima, *others = [one["licence"] for one in report.data["sources"]]
+    assert lima.startswith("CC BY-NC-SA")
+    assert others == ["unknown"] * 3
+    assert report.licences["data"] == f"{lima}; unknown"
+    assert report.licences["data_found_in"] == "what is known of GAIR/lima"
+    assert len(requests) == 1
+
+
+def test_a_report_counts_rows_once_however_often_they_are_repeated(tiny):
+    talk = conversation("Hi", "Hello.", "And?", "Bye.", where="row 5")
+    late = conversation("Hi " * 200, "Hello.", where="row 6")
+    train = (*DATA.train, talk, late) * 3
+    data = replace(DATA, train=train, formats={"lima": 4}, multi_turn=1)
+    result = result_of(
+        tiny,
+        train_rows=render_rows(tiny.chat_format, train, 100),
+        held_out_rows=render_rows(tiny.chat_format, [talk, late], 20),
+    )
+    report = runs.build_report(
+        "k1", tiny, data, SETTINGS, result, {}, surroundings()
+    )
+    assert (report.data["rows"], report.data["multi_turn"]) == (4, 1)
+    assert (report.data["train_rows"], report.data["epoch_rows"]) == (2, 6)
+    assert report.data["without_answer"] == ["row 6"]
+    assert report.data["held_out_shortened"] == 1
+    assert report.data["held_out_without_answer"] == ["row 6"]
 
 
 def test_a_published_run_has_pages_that_name_its_place(tiny, tmp_path):

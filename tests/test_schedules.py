@@ -154,7 +154,7 @@ def test_packed_rows_are_as_long_as_allowed_and_fewer() -> None:
         ({}, 3),
         ({"save_total_limit": 1}, 3),
         ({"save_total_limit": 5}, 6),
-        ({"load_best_model_at_end": True}, 4),
+        ({"load_best_model_at_end": True}, 3),
         ({"save_strategy": "no"}, 0),
     ],
     ids=str,

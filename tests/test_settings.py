@@ -131,7 +131,7 @@ FAULTS = [
     (LORA + "lora_dropout", 1.0, "at least 0 and below 1"),
     (LORA + "bias", "some", "wanted 'none', found the string 'some'"),
     (LORA + "bias", "all", "lora_config.bias: wanted 'none', found"),
-    (LORA + "init_lora_weights", "pissa", "wanted true, false, 'gaussian'"),
+    (LORA + "init_lora_weights", "pissa", "wanted true, false or 'gaussian'"),
     (LORA + "layer_replication", [[0, 1]], "it would change the base model"),
     (LORA + "eva_config", {}, "not prepared for it here"),
     (LORA + "r", 8193, "at most 8192"),

@@ -31,7 +31,6 @@ RAW = {
             "fp16_full_eval and fine_tune_config.training_args.bf16_full_eval",
         ),
         ({"lr_scheduler_type": "greedy"}, "wanted an eval_strategy with"),
-        ({"dataloader_prefetch_factor": 2}, "dataloader_num_workers"),
     ],
 )
 def test_training_args_that_contradict_each_other_are_told(

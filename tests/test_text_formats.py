@@ -7,6 +7,7 @@ from local_llm.chat_format import PLAIN_TEXT, Turn
 from local_llm.errors import DatasetError
 from local_llm.row_values import RowDropped, WrittenTurn
 from local_llm.text_formats import read_alpaca, read_lima, read_text
+from local_llm.tool_calls import render_tools
 
 WHERE = "data.json row 12"
 
@@ -38,6 +39,17 @@ def test_alpaca_is_read_in_the_order_of_the_conversation() -> None:
         written("user", "Add.\n2 and 3", "instruction"),
         written("assistant", "5", "output"),
     ]
+
+
+def test_tools_are_offered_in_the_system_turn() -> None:
+    tools = [{"name": "f"}]
+    offer = render_tools(tools)
+    asked = {"instruction": "a", "output": "b", "tools": tools}
+    assert read_alpaca(asked, WHERE)[0] == written("system", offer, "tools")
+    told = read_alpaca({**asked, "system": "Be brief."}, WHERE)[0]
+    assert told == written("system", f"Be brief.\n\n{offer}", "system")
+    texts = {"conversations": ["a", "b"], "tools": '[{"name": "f"}]'}
+    assert read_lima(texts, WHERE)[0] == written("system", offer, "tools")
 
 
 def test_a_text_is_one_turn_that_nobody_speaks() -> None:

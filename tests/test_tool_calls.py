@@ -12,6 +12,7 @@ from local_llm.tool_calls import (
     ToolCall,
     call_of,
     parse_calls,
+    parse_results,
     render_call,
     render_result,
     render_tools,
@@ -217,6 +218,25 @@ def test_a_result_cannot_end_itself() -> None:
 )
 def test_what_is_wrong_with_a_tool_is_said(tool: object, problem: str) -> None:
     assert tool_problem(tool) == problem
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(st.sampled_from(["18", "", "a\nb", "<tool_call>", "</x>"])))
+def test_results_that_were_written_are_read_back(texts: list[str]) -> None:
+    text = "\n".join(map(render_result, texts))
+    assert parse_results(text) == tuple(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "18", "<tool_response>18", "18</tool_response>"),
+        f"It is: {render_result('18')}",
+        f"{render_result('18')} That is warm.",
+    ],
+)
+def test_other_text_around_a_result_makes_it_none(text: str) -> None:
+    assert parse_results(text) == ()
 
 
 def test_values_that_json_has_not_make_no_call() -> None:

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 from tiny_agents import fine_tuning, local_model
 from tiny_models import conversation
+from transformers.integrations import integration_utils
 
 from local_llm import atomic_files, checkpoints, trackers
 from local_llm.adapters import add_adapter
@@ -236,6 +237,18 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_to_do(
         trackers.check_installed([name])
     assert caught.value.problems == [f"report_to: {name} is not installed"]
     assert caught.value.fix == f"pip install {name}, or leave report_to out"
+
+
+def test_every_tracker_of_transformers_has_a_package_that_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = set(integration_utils.INTEGRATION_TO_CALLBACK) - {"kubeflow"}
+    monkeypatch.setattr(trackers, "_is_installed", lambda module: False)
+    with pytest.raises(ConfigError) as caught:
+        trackers.check_installed(sorted(known))  # kubeflow is no package
+    assert caught.value.problems == [
+        f"report_to: {name} is not installed" for name in sorted(known)
+    ]
 
 
 def test_a_tracker_that_nobody_knows_is_refused(tmp_path: Path) -> None:

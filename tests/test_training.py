@@ -1,6 +1,8 @@
 # -*- coding: utf-8 -*-
 """Training changes one adapter, learns, and leaves the model as it was."""
 
+import dataclasses
+import logging
 import math
 import random
 import threading
@@ -11,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_agents import messages_of
 from tiny_models import CONTEXT, conversation, load_own, reply
 
+from local_llm import checkpoints
 from local_llm.adapters import (
     adapter_parameters,
     add_adapter,
@@ -21,6 +25,7 @@ from local_llm.adapters import (
 )
 from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
+from local_llm.chat_trainer import ChatTrainer
 from local_llm.errors import (
     ConfigError,
     DatasetError,
@@ -28,12 +33,10 @@ from local_llm.errors import (
     TrainingError,
 )
 from local_llm.generation import engine_of
-from local_llm.labelled_loss import IGNORED
 from local_llm.settings import FineTuneSettings
 from local_llm.trained_weights import AdapterWeights
 from local_llm.training import TrainingResult, train
 from local_llm.training_progress import Step
-from local_llm.training_rows import render_rows
 
 QUESTION = "What is the capital of France?"
 FAST = {
@@ -95,49 +98,6 @@ def tensors(base: BaseModel, adapter: str | None = None) -> dict[str, Any]:
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     assert before.keys() == after.keys()
     return {k for k in before if not torch.equal(before[k], after[k])}
-
-
-# -- rows -----------------------------------------------------------------
-
-
-def test_rows_have_labels_where_the_mask_is_and_the_ignored_one_elsewhere(
-    base: BaseModel,
-) -> None:
-    rows = render_rows(
-        base.chat_format,
-        [conversation("u", "a", "v", "b")],
-        256,
-    )
-    (row,) = rows.rows
-    assert base.tokenizer.decode(row["input_ids"]) == (
-        "<bos><start_of_turn>user\nu<end_of_turn>\n"
-        "<start_of_turn>model\na<end_of_turn>\n"
-        "<start_of_turn>user\nv<end_of_turn>\n"
-        "<start_of_turn>model\nb<end_of_turn>\n"
-    )
-    pairs = list(zip(row["input_ids"], row["labels"], strict=True))
-    learned = [label for _, label in pairs if label != IGNORED]
-    text = base.tokenizer.decode(learned)
-    assert text == "a<end_of_turn>b<end_of_turn>"
-    assert all(label in (token, IGNORED) for token, label in pairs)
-    assert rows.trained_tokens == len(learned)
-    assert rows.tokens == len(row["input_ids"])
-
-
-def test_long_rows_lose_their_end_and_are_counted(base: BaseModel) -> None:
-    rows = render_rows(
-        base.chat_format,
-        [
-            conversation("u", "a b c d e f g h i j k l m n", where="long"),
-            conversation("u" * 200, "a", where="hopeless"),
-            conversation("u", "a", where="short"),
-        ],
-        20,
-    )
-    assert [len(row["input_ids"]) for row in rows.rows][0] == 20
-    assert len(rows.rows) == 2
-    assert rows.shortened == 1
-    assert rows.without_answer == ["hopeless"]
 
 
 # -- learning -------------------------------------------------------------
@@ -478,6 +438,22 @@ def test_rows_without_an_answer_alone_are_a_dataset_error(
     assert caught.value.message == "no row has an answer within 50 tokens"
 
 
+def test_strict_data_refuses_a_row_whose_answer_is_too_far_in(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(max_seq_length=50)
+    with pytest.raises(DatasetError, match="row 2: no answer within 50 tok"):
+        trained(
+            base,
+            add_adapter(base, None),
+            [conversation("u", "a")],
+            tmp_path,
+            held_out=[conversation("u" * 300, "a", where="row 2")],
+            settings=dataclasses.replace(settings, strict_data=True),
+        )
+
+
 def test_no_row_is_longer_than_the_context_of_the_model(
     base: BaseModel,
     tmp_path: Path,
@@ -502,6 +478,7 @@ def test_no_row_is_longer_than_the_context_of_the_model(
         {"no_such_argument": 1},
         {"max_steps": 2, "save_strategy": "best"},
         {"assistant_only_loss": True, "use_liger_kernel": True},
+        {"activation_offloading": True},  # which a CPU has not
     ],
     ids=str,
 )
@@ -547,3 +524,47 @@ def test_evaluations_without_rows_are_refused_before_the_first_step(
     assert caught.value.problems == [
         f"training_args.{key}: no rows are held out to evaluate on",
     ]
+
+
+def test_a_resumed_run_has_the_cadence_of_its_checkpoint_without_a_warning(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+) -> None:
+    def die(done: Step) -> None:
+        if done.number == 5:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    checkpoints.begin(folder, {})
+    run = (base, add_adapter(base, None), lima_like_rows, folder)
+    shares = settings_of(max_steps=7, save_strategy="steps", save_steps=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        trained(*run, settings=shares, on_step=die)
+    newest = checkpoints.newest_committed(folder)
+    with messages_of("transformers", logging.WARNING) as warned:
+        result = trained(*run, settings=shares, resume_from=newest)
+    assert result.resumed_at == [3]
+    assert [one for one in warned if "do not match" in one] == []
+    last = checkpoints.newest_committed(folder)
+    assert last is not None and checkpoints.step_of(last) == 7
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), AttributeError("odd")])
+def test_whatever_the_libraries_raise_on_the_way_ends_a_run_in_words(
+    base: BaseModel,
+    lima_like_rows: list[Conversation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ChatTrainer, "training_step", fail)
+    adapter, before = add_adapter(base, None), reply(base, QUESTION)
+    with pytest.raises(TrainingError) as caught:
+        trained(base, adapter, lima_like_rows, tmp_path)
+    kind = type(error).__name__
+    assert caught.value.message == f"training stopped: {kind}: {error}"
+    assert_usable(base, before)

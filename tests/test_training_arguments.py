@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate import PartialState
 from tiny_models import load_own
 
 from local_llm.base_model import BaseModel
 from local_llm.errors import ConfigError
+from local_llm.schedules import keeps_best
 from local_llm.settings import FineTuneSettings
 from local_llm.training_arguments import (
     build_arguments,
+    check_arguments,
     chosen_training,
     evaluation_problems,
-    keeps_best,
 )
 
 
@@ -55,7 +57,7 @@ def test_the_best_weights_are_kept_where_evaluations_are_made(
     given: FineTuneSettings,
     kept: bool,
 ) -> None:
-    assert keeps_best(given) is kept
+    assert keeps_best(chosen_training(given)) is kept
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,13 @@ def test_who_waits_for_a_held_out_loss_gets_evaluations(
                 "training_args.load_best_model_at_end",
                 "training_args.eval_strategy",
             ],
+        ),
+        (settings(eval_on_start=True), "no", True, []),
+        (
+            settings(eval_on_start=True),
+            "no",
+            False,
+            ["training_args.eval_on_start"],
         ),
         (
             settings(2, load_best_model_at_end=False),
@@ -174,6 +183,36 @@ def test_seeds_and_trackers_are_as_given_else_fixed_and_none(
         [],
     )
     assert built(base, tmp_path, seed=3).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"optim": "galore_adamw"}, "install `galore_torch`"),
+        ({"optim": "grokadamw"}, "pip install grokadamw"),
+        ({"lr_scheduler_type": "no such"}, "not a valid SchedulerType"),
+        ({"save_steps": 1.5}, "must be an integer"),
+        ({"no_such_argument": 1}, "no_such_argument"),
+    ],
+    ids=str,
+)
+def test_what_needs_no_model_to_be_refused_is_refused_without_one(
+    given: dict[str, Any],
+    words: str,
+) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        check_arguments(settings(**given), "cpu")
+    assert caught.value.where == "fine_tune_config.training_args"
+
+
+def test_a_check_leaves_the_state_of_a_training_that_goes_on(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    built(base, tmp_path)
+    before = dict(PartialState._shared_state)
+    check_arguments(settings(), "cpu")
+    assert PartialState._shared_state == before != {}
 
 
 def test_what_a_library_refuses_names_the_section(

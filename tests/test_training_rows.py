@@ -6,8 +6,9 @@ from tiny_models import conversation, make_tokenizer
 from trl.chat_template_utils import gemma_chat_template
 
 from local_llm.chat_format import ChatFormat
+from local_llm.errors import DatasetError
 from local_llm.labelled_loss import IGNORED
-from local_llm.training_rows import render_rows
+from local_llm.training_rows import render_parts, render_rows
 
 SHORT = conversation("Hi", "Hello.", where="row 1")
 LONG = conversation("Hi", "Hello. " * 20, where="row 2")
@@ -61,6 +62,36 @@ def test_rows_without_anything_to_learn_are_left_out_by_name(chat_format):
     rows = render_rows(chat_format, [LATE, SHORT, LONG], 40)
     assert rows.without_answer == ["row 3"]
     assert (len(rows.rows), rows.shortened) == (2, 1)
+
+
+def test_a_row_that_is_given_twice_is_counted_once(chat_format):
+    rows = render_rows(chat_format, [LONG, LATE, SHORT, LONG, LATE], 40)
+    (first, _, again) = rows.rows
+    assert first == again
+    assert (rows.shortened, rows.without_answer) == (1, ["row 3"])
+    assert rows.tokens == 2 * 40 + len(rows.rows[1]["input_ids"])
+
+
+def test_both_parts_are_rendered_with_the_same_length(chat_format):
+    rows, measured = render_parts(
+        chat_format, [SHORT, LATE], [LONG], 40, strict=False
+    )
+    assert rows == render_rows(chat_format, [SHORT, LATE], 40)
+    assert measured == render_rows(chat_format, [LONG], 40)
+
+
+@pytest.mark.parametrize("parts", [([SHORT, LATE], []), ([SHORT], [LATE])])
+def test_strict_names_the_first_row_without_an_answer(chat_format, parts):
+    with pytest.raises(DatasetError) as caught:
+        render_parts(chat_format, *parts, 40, strict=True)
+    assert caught.value.message == "row 3: no answer within 40 tokens"
+    assert "strict_data" in str(caught.value.fix)
+    assert render_parts(chat_format, [SHORT], [LONG], 40, strict=True)
+
+
+def test_no_row_with_an_answer_is_an_error(chat_format):
+    with pytest.raises(DatasetError, match="no row has an answer within 40"):
+        render_parts(chat_format, [LATE], [SHORT], 40, strict=False)
 
 
 def test_tokens_are_counted_after_cutting(chat_format):

@@ -14,6 +14,8 @@ from local_llm.turn_repair import (
     LAST_USER_TURN_REMOVED,
     NO_ASSISTANT_TURN,
     NO_TURNS,
+    NOTHING_LEARNED,
+    PARTLY_LEARNED,
     SYSTEM_IN_THE_MIDDLE,
     TURNS_MERGED,
     clean_turns,
@@ -91,6 +93,31 @@ def test_without_merging_two_turns_of_one_role_are_an_error() -> None:
     assert caught.value.message == (
         f"{WHERE}, turn 5: two assistant turns in a row"
     )
+
+
+def test_a_row_of_which_nothing_is_learned_is_dropped() -> None:
+    unlearned = Turn("assistant", "b", learned=False)
+    turns = [Turn("user", "a"), unlearned]
+    with pytest.raises(RowDropped) as caught:
+        clean_turns(turns, WHERE)
+    assert (caught.value.where, caught.value.reason) == (
+        *(WHERE, NOTHING_LEARNED),
+    )
+    kept = [*turns, *turns_of("ua")]
+    assert clean_turns(kept, WHERE) == kept
+
+
+def test_what_is_learned_is_not_merged_with_what_is_not() -> None:
+    unlearned = Turn("assistant", "b", learned=False)
+    turns = [Turn("user", "a"), unlearned, Turn("assistant", "c")]
+    with pytest.raises(RowDropped) as caught:
+        clean_turns(turns, WHERE)
+    assert (caught.value.where, caught.value.reason) == (
+        *(f"{WHERE}, turn 3", PARTLY_LEARNED),
+    )
+    merged = Turn("assistant", "b\n\nb", learned=False)
+    twice = [turns[0], unlearned, unlearned, *turns_of("ua")]
+    assert clean_turns(twice, WHERE)[1] == merged
 
 
 def test_a_last_user_turn_is_removed_and_named() -> None:

@@ -84,11 +84,20 @@ def arguments(configs: Path, *more: str, name: str = "tiny") -> list[str]:
     return ["--model-configs", str(configs), "--config-name", name, *more]
 
 
-def start(configs: Path, *more: str, name: str = "tiny") -> subprocess.Popen:
-    """The program in a process of its own, away from its folder."""
-    place = configs.parent
+def environment(place: Path) -> dict[str, str]:
+    """That of a program whose files all lie in one place."""
     hidden = ("HF_TOKEN", "HUGGINGFACE_TOKEN", "COLUMNS")
     kept = {k: v for k, v in os.environ.items() if k not in hidden}
+    return {
+        **kept,
+        "LOCAL_LLM_CACHE": str(place / "cache"),
+        "TMPDIR": str(place),
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def start(configs: Path, *more: str, name: str = "tiny") -> subprocess.Popen:
+    """The program in a process of its own, away from its folder."""
     return subprocess.Popen(
         [sys.executable, program.__file__]
         + arguments(configs, *more, name=name),
@@ -97,13 +106,8 @@ def start(configs: Path, *more: str, name: str = "tiny") -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        cwd=place,
-        env={
-            **kept,
-            "LOCAL_LLM_CACHE": str(place / "cache"),
-            "TMPDIR": str(place),
-            "PYTHONIOENCODING": "utf-8",
-        },
+        cwd=configs.parent,
+        env=environment(configs.parent),
     )
 
 

@@ -50,12 +50,22 @@ TRAINING: dict[str, Any] = {
     "eval_steps": 4,
     "save_steps": 3,
 }
+LAST = {"load_best_model_at_end": False}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "padding-free": {},
+    "padding-free": LAST,
     "length-grouped": {"padding_free": False},
-    "packed": {"packing": True, "per_device_train_batch_size": 1},
+    "packed": {"packing": True, "per_device_train_batch_size": 1, **LAST},
 }
-"""The training arguments that differ, by how rows become batches."""
+"""The training arguments that differ, by how rows become batches.
+
+Two publish the last weights, to which every step adds. The best ones are of
+an early step, and a resume after that one only copies them.
+"""
+PUBLISHED = {
+    name: "last" if LAST.items() <= training.items() else "best"
+    for name, training in VARIANTS.items()
+}
+"""Which weights a variant publishes."""
 NUMBER_FORMATS = {"padding-free": "bfloat16"}
 """float32 in the other variants. Left to the machine it is measured, and a
 busy one may measure something else after a kill."""

@@ -106,7 +106,8 @@ POINTS: Mapping[str, KillPoint] = {
     "between the weights and the best weights": KillPoint(
         Spot(
             "local_llm.chat_trainer:write_tensors",
-            "after",
+            "before",
+            call=2,
             about=".checkpoint-6.partial",
         ),
         3,
@@ -178,9 +179,11 @@ POINTS: Mapping[str, KillPoint] = {
     ),
 }
 
-VARIANT_OF: Mapping[str, str] = dict(
-    zip(POINTS, itertools.cycle(VARIANTS), strict=False),
-)
+VARIANT_OF: Mapping[str, str] = {
+    **dict(zip(POINTS, itertools.cycle(VARIANTS), strict=False)),
+    # The only one that writes the best weights.
+    "between the weights and the best weights": "length-grouped",
+}
 """One of the three layouts of batches for each point, in turn."""
 
 DRAWN = (
