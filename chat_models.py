@@ -137,7 +137,15 @@ class ServedChatModel(OpenAIChatModel):
     def _explained(self, error: Exception) -> GenerationError:
         import openai
 
-        url = self.settings.client_args.base_url
+        client = self.settings.client_args
+        url = client.base_url
+        # First, since to the client it is a failed connection as well.
+        if isinstance(error, openai.APITimeoutError):
+            return GenerationError(
+                f"the server at {url} said nothing for {client.timeout:g} s",
+                fix="raise client_args.timeout, lower "
+                "generate_args.max_tokens, or look at the server's log",
+            )
         if isinstance(error, openai.APIConnectionError):
             return GenerationError(
                 f"no server answers at {url}",

@@ -1,20 +1,20 @@
 # -*- coding: utf-8 -*-
 """Turns of a conversation, and their token ids with the loss mask.
 
-The one place where text becomes ids, for training, for chat and for counting.
+The one place where turns become ids, for training, for chat and for counting.
 Control tokens come from the model's chat template alone: text of users, files
-or tools is encoded apart from it and can never produce one. Knows no weights,
-no files and no AgentScope. Raises WeightsError for a tokenizer that cannot
-keep this promise.
+or tools can never produce one. All other ids are those that the tokenizer gives
+its own template. Knows no weights, no files and no AgentScope. Raises
+WeightsError for a tokenizer that cannot keep these promises.
 """
 
 import re
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .errors import WeightsError
+from .text_encoding import Part, Place, TextEncoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,9 +32,6 @@ CONTINUE_TEXT = "Please continue."
 
 _SLOT = "\ue000{index}\ue001"  # private-use characters: no template has them
 _SLOT_PATTERN = re.compile("\ue000(\\d+)\ue001")
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-_HTML_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*>")
-_MARKUP = re.compile(r"[<\[]\S*[>\]]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +113,11 @@ def ending_with_the_user(turns: Sequence[Turn]) -> list[Turn]:
     return [*turns, Turn("user", text)]
 
 
+_ASKED = (Turn("user", "Who are you?"),)
+_TALK = (*_ASKED, Turn("assistant", "A model. Why?"), Turn("user", "So."))
+"""The conversations on which a tokenizer is compared with its template."""
+
+
 class ChatFormat:
     """Renders turns through the chat template of one tokenizer.
 
@@ -131,8 +133,9 @@ class ChatFormat:
 
     Raises:
         `WeightsError`:
-            The tokenizer has no template, its template never ends a turn, or
-            it turns plain text into control tokens.
+            The tokenizer has no template, its template never ends a turn, it
+            turns plain text into control tokens, or gives its template
+            other tokens than those here.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
@@ -143,13 +146,12 @@ class ChatFormat:
                 fix="use a tokenizer with a chat template",
             )
         self.tokenizer = tokenizer
-        self._encoding = threading.Lock()
-        unflagged = _unflagged_markers(tokenizer)
-        self._unflagged = _any_of(unflagged)
-        self.control_ids = _control_ids(tokenizer, unflagged)
-        self._check_text_stays_text()
+        self._encoder = TextEncoder(tokenizer)
+        self.control_ids = self._encoder.control_ids
         self.folds_system = not self._template_shows_system()
         self.end_of_turn_id = self._find_end_of_turn()
+        self._asks_for_reply = self._pieces(_ASKED, asks_for_reply=True)[-1]
+        self._check_template()
         # Read once: while a trainer runs, the tokenizer's end is another.
         self._sequence_start = tokenizer.bos_token_id
         self._sequence_end = tokenizer.eos_token_id
@@ -173,26 +175,18 @@ class ChatFormat:
         Returns:
             `RenderedChat`:
                 Assistant turns that are learned, and the token that ends
-                each, are under the loss, nothing else is; of a plain text all
-                but its first mark.
+                each, are under the loss, nothing else is but what white space
+                stands before one and a prompt ends without; of a plain text
+                all but its first mark.
         """
         if [turn.role for turn in turns] == [PLAIN_TEXT]:
             return self._render_text(turns[0].text)
-        turns = self.normalise(turns)
         ids: list[int] = []
         mask: list[int] = []
-        is_learned = False
-        for piece in self._pieces(turns, asks_for_reply=False):
-            if isinstance(piece, Turn):
-                new_ids = self.encode_text(piece.text.strip())
-                is_learned = piece.role == "assistant" and piece.learned
-                learned = len(new_ids) if is_learned else 0
-            else:
-                new_ids = self._encode_markup(piece)
-                learned = self._end_length(new_ids) if is_learned else 0
-                is_learned = False
+        pieces = self._pieces(self.normalise(turns), asks_for_reply=False)
+        for new_ids, is_learned in self._stretches(pieces):
             ids += new_ids
-            mask += [1] * learned + [0] * (len(new_ids) - learned)
+            mask += [int(is_learned)] * len(new_ids)
         return RenderedChat(ids, mask)
 
     def prompt_ids(self, turns: Sequence[Turn]) -> list[int]:
@@ -202,13 +196,8 @@ class ChatFormat:
             `list[int]`: Token ids, shape (tokens,).
         """
         turns = ending_with_the_user(self.normalise(turns))
-        ids: list[int] = []
-        for piece in self._pieces(turns, asks_for_reply=True):
-            if isinstance(piece, Turn):
-                ids += self.encode_text(piece.text.strip())
-            else:
-                ids += self._encode_markup(piece)
-        return ids
+        pieces = self._pieces(turns, asks_for_reply=True)
+        return [one for ids, _ in self._stretches(pieces) for one in ids]
 
     def normalise(self, turns: Sequence[Turn]) -> list[Turn]:
         """Make turns fit the template: alternating, the user first.
@@ -222,17 +211,8 @@ class ChatFormat:
         return starting_with_the_user(merge_same_role(turns))
 
     def encode_text(self, text: str) -> list[int]:
-        """Encode text; no id of the result is a control token.
-
-        Half a character (a lone surrogate), which no tokenizer takes, is
-        encoded as U+FFFD.
-        """
-        text = _HALF_CHARACTER.sub("\ufffd", text)
-        ids = self._encode_pieces(self._cut_markers(text))
-        if self.control_ids.isdisjoint(ids):
-            return ids
-        # Normalisation has made a mark of look-alikes, as NFKC does of "＜".
-        return self._encode_pieces(text)
+        """Encode a text that stands alone; no id is a control token."""
+        return self._encoder.encode([Part(text)])
 
     # -- steps -----------------------------------------------------------
 
@@ -266,49 +246,88 @@ class ChatFormat:
             if part
         ]
 
-    def _encode_pieces(self, pieces: Iterable[str]) -> list[int]:
-        """Encode text piece by piece; a string is its characters."""
-        return [
-            token_id
-            for piece in pieces
-            for token_id in self._encode(piece, split_special_tokens=True)
-        ]
+    def _stretches(
+        self,
+        pieces: Sequence[str | Turn],
+    ) -> Iterator[tuple[list[int], bool]]:
+        """The ids of a conversation, and which of them are learned.
 
-    def _encode_markup(self, markup: str) -> list[int]:
-        return self._encode(markup, split_special_tokens=False)
+        What stands between two control tokens is encoded as one text, as
+        the tokenizer does it, whether it is the template's or a turn's. A
+        reply is one of its own: its prompt is encoded without it.
+        """
+        parts: list[Part] = []
+        place: Place = "start"
+        is_learned = False
+        for item in [*self._items(pieces), None]:
+            if isinstance(item, Part):
+                parts.append(item)
+                continue
+            ids = self._encoder.encode(parts, place)
+            if ids:
+                yield ids, is_learned
+                parts, place = [], "inside"
+            if isinstance(item, Turn):
+                is_learned = item.learned
+            elif item is not None:
+                yield [item], is_learned
+                is_learned = is_learned and item != self.end_of_turn_id
+                place = "after control"
 
-    def _encode(self, text: str, *, split_special_tokens: bool) -> list[int]:
-        # The choice is a state of the tokenizer: without the lock, text that
-        # one thread encodes would become control tokens by another's choice.
-        with self._encoding:
-            return self.tokenizer.encode(
-                text,
-                add_special_tokens=False,
-                split_special_tokens=split_special_tokens,
-            )
+    def _items(
+        self,
+        pieces: Sequence[str | Turn],
+    ) -> Iterator[Part | Turn | int]:
+        """Parts of text, control tokens, and turns where replies begin."""
+        before: str | Turn = ""
+        for piece, after in zip(pieces, [*pieces[1:], ""], strict=True):
+            if isinstance(piece, str):
+                lead = self._lead(piece) if _is_reply(after) else ""
+                own = piece[: len(piece) - len(lead)]
+                for bit in self._encoder.split_markup(own):
+                    yield Part(bit, True) if isinstance(bit, str) else bit
+            else:
+                if _is_reply(piece):
+                    yield piece
+                    yield Part(self._lead(before), True)
+                yield Part(piece.text.strip())
+            before = piece
 
-    def _cut_markers(self, text: str) -> list[str]:
-        """Cut after the first character of each marker that the tokenizer
-        would join although it does not call it special."""
-        cuts = [match.start() + 1 for match in self._unflagged.finditer(text)]
-        edges = [0, *cuts, len(text)]
-        return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    def _lead(self, markup: str | Turn) -> str:
+        """White space before a reply that its prompt ends without: the model
+        has to say it."""
+        asks = self._asks_for_reply
+        if not (isinstance(markup, str) and isinstance(asks, str)):
+            return ""
+        rest = markup.removeprefix(asks)
+        return rest if rest != markup and rest.isspace() else ""
 
-    def _end_length(self, ids: list[int]) -> int:
-        """How many tokens after an assistant's text belong to its end."""
-        return ids.index(self.end_of_turn_id) + 1
+    def _check_template(self) -> None:
+        """Compare with what the tokenizer makes of its own template.
 
-    def _check_text_stays_text(self) -> None:
-        marks = " ".join(
-            self.tokenizer.convert_ids_to_tokens(sorted(self.control_ids)),
-        )
-        ids = self._encode_pieces(self._cut_markers(marks))
-        if not self.control_ids.isdisjoint(ids):
+        Only as far as a template is of one mind: if the tokens of a prompt
+        are not those that it has in a longer conversation, ours are.
+        """
+        prompt, longer = (self._official(one) for one in (_ASKED, _TALK))
+        same = self.prompt_ids(_ASKED) == prompt
+        if longer[: len(prompt)] == prompt:
+            same = same and self.prompt_ids(_TALK) == longer
+        if not same:
             raise WeightsError(
-                f"the tokenizer of {self.tokenizer.name_or_path!r} turns "
-                f"plain text into control tokens",
-                fix="use the model's fast tokenizer (tokenizer.json)",
+                f"the tokenizer of {self.tokenizer.name_or_path!r} gives its "
+                f"own chat template other tokens than this program, which "
+                f"keeps text apart from control tokens",
+                fix="use the model's fast tokenizer (tokenizer.json), or "
+                "another chat_template",
             )
+
+    def _official(self, turns: Sequence[Turn]) -> list[int]:
+        text = self.tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.text} for turn in turns],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        return self._encoder.encode_markup(text)
 
     def _template_shows_system(self) -> bool:
         from jinja2.exceptions import TemplateError
@@ -327,11 +346,11 @@ class ChatFormat:
         pieces = self._pieces(turns, asks_for_reply=False)
         tail = pieces[pieces.index(turns[1]) + 1 :]
         ends = [
-            token_id
+            bit
             for piece in tail
             if isinstance(piece, str)
-            for token_id in self._encode_markup(piece)
-            if token_id in self.control_ids
+            for bit in self._encoder.split_markup(piece)
+            if isinstance(bit, int)
         ]
         if not ends:
             raise WeightsError(
@@ -343,41 +362,5 @@ class ChatFormat:
         return ends[0]
 
 
-def _unflagged_markers(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
-    """Added tokens that look like control marks but are not flagged special.
-
-    Tags of HTML are ordinary text and stay whole; Gemma's vocabulary has them.
-    """
-    return [
-        token.content
-        for token in tokenizer.added_tokens_decoder.values()
-        if not token.special
-        and _MARKUP.fullmatch(token.content)
-        and not _HTML_TAG.fullmatch(token.content)
-    ]
-
-
-def _control_ids(
-    tokenizer: "PreTrainedTokenizerBase",
-    unflagged: list[str],
-) -> frozenset[int]:
-    """Every id that text must never produce."""
-    flagged = [
-        token_id
-        for token_id, token in tokenizer.added_tokens_decoder.items()
-        if token.special
-    ]
-    return frozenset(
-        [
-            *tokenizer.all_special_ids,
-            *flagged,
-            *tokenizer.convert_tokens_to_ids(unflagged),
-        ],
-    )
-
-
-def _any_of(markers: list[str]) -> re.Pattern[str]:
-    """A pattern that matches, without width, where any marker begins; one
-    may begin inside another."""
-    never = r"(?!)"
-    return re.compile(f"(?={'|'.join(map(re.escape, markers)) or never})")
+def _is_reply(piece: str | Turn) -> bool:
+    return isinstance(piece, Turn) and piece.role == "assistant"

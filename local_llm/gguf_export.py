@@ -15,7 +15,7 @@ from gguf import GGUFWriter, LlamaFileType
 
 from . import atomic_files, disk_room
 from .errors import CheckpointError, WeightsError
-from .gguf_families import describe, family_of, name_of
+from .gguf_families import describe, family_of, name_of, text_config
 from .gguf_tensors import GgufTensor, Kind, load_tensor, plan_tensors
 from .gguf_vocabulary import read_vocabulary
 from .model_files import check_folder, load_tokenizer
@@ -91,6 +91,7 @@ def check_convertible(
         `WeightsError`: The family or the tokenizer is none that can be
             written.
     """
+    config = text_config(config)
     family_of(config, source)
     read_vocabulary(tokenizer, config.vocab_size)
 
@@ -99,7 +100,7 @@ def _load_config(folder: Path) -> "PreTrainedConfig":
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder)
+        return text_config(AutoConfig.from_pretrained(folder))
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(
             f"the config.json of {folder.absolute()} cannot be used: {error}",

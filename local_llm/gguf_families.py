@@ -6,6 +6,7 @@ that departs from those is refused, since it would load and answer wrongly.
 Knows no tokens and reads no weights. Raises WeightsError.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,13 +85,27 @@ FAMILIES = {
 }
 """By the `model_type` of config.json."""
 
+WITH_IMAGES = ("gemma3",)
+"""Of these, the part that reads text is written; it is of a family above."""
+
+
+def text_config(config: "PreTrainedConfig") -> "PreTrainedConfig":
+    """The configuration of a model, or of its part that reads text."""
+    if config.model_type not in WITH_IMAGES:
+        return config
+    text = copy.copy(config.get_text_config())
+    # Both say so, and the model heeds its own.
+    text.tie_word_embeddings = config.tie_word_embeddings
+    text.quantization_config = getattr(config, "quantization_config", None)
+    return text
+
 
 def family_of(config: "PreTrainedConfig", source: str) -> Family:
     """The family of a model.
 
     Args:
         config (`PreTrainedConfig`):
-            The model's configuration.
+            The model's configuration, see `text_config`.
         source (`str`):
             Where it comes from, for messages.
 
@@ -100,9 +115,10 @@ def family_of(config: "PreTrainedConfig", source: str) -> Family:
     """
     family = FAMILIES.get(config.model_type)
     if family is None:
+        known = ", ".join(sorted([*FAMILIES, *WITH_IMAGES]))
         raise WeightsError(
             f"{source} is of the architecture {config.model_type!r}, which "
-            f"cannot be written as GGUF; {', '.join(sorted(FAMILIES))} can",
+            f"cannot be written as GGUF; {known} can",
             fix="convert it with the tools of llama.cpp",
         )
     if getattr(config, "quantization_config", None):

@@ -34,6 +34,10 @@ _LARGEST = {
     Stored.Q8_0: 127 * _LARGEST_F16,  # the scale of a block is a float16
 }
 _HEAD = "lm_head.weight"
+_TEXT_PART = "language_model."
+_IMAGE_PARTS = ("vision_tower.", "multi_modal_projector.")
+"""Of a model that sees images too: the first is written, the others not."""
+
 _ROPE_FREQUENCIES = "rope_freqs.weight"
 
 
@@ -118,7 +122,7 @@ def plan_tensors(
         config.num_hidden_layers,
     )
     plan = [
-        _planned(key, found[key], expected[key], config, family, kind, names)
+        _planned(key, found[key], config, family, kind, names)
         for key in expected
     ]
     if rope_of(config)["rope_type"] == "llama3":
@@ -147,8 +151,17 @@ def load_tensor(tensor: GgufTensor) -> np.ndarray:
     return result
 
 
-def _stored_tensors(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
-    """The file and the shape of each tensor, by its name."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the values of a parameter are."""
+
+    file: Path
+    key: str
+    shape: tuple[int, ...]
+
+
+def _stored_tensors(folder: Path) -> dict[str, _Source]:
+    """Every tensor by its name in a model that reads text alone."""
     from safetensors import SafetensorError, safe_open
 
     found = {}
@@ -156,8 +169,10 @@ def _stored_tensors(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
         try:
             with safe_open(path, framework="pt") as file:
                 for key in file.keys():
-                    shape = tuple(file.get_slice(key).get_shape())
-                    found[key] = (path, shape)
+                    if not key.startswith(_IMAGE_PARTS):
+                        shape = tuple(file.get_slice(key).get_shape())
+                        name = key.removeprefix(_TEXT_PART)
+                        found[name] = _Source(path, key, shape)
         except (SafetensorError, OSError) as error:
             raise WeightsError(
                 f"{path.absolute()} cannot be read: {error}",
@@ -182,16 +197,16 @@ def _expected_shapes(
 
 def _check_complete(
     folder: Path,
-    found: dict[str, tuple[Path, tuple[int, ...]]],
+    found: dict[str, _Source],
     expected: dict[str, tuple[int, ...]],
 ) -> None:
     missing = sorted(expected.keys() - found.keys())
     # A tied head may be stored all the same; it is the embedding.
     unknown = sorted(found.keys() - expected.keys() - {_HEAD})
     changed = [
-        f"{key} has the shape {found[key][1]}, not {shape}"
+        f"{key} has the shape {found[key].shape}, not {shape}"
         for key, shape in expected.items()
-        if key in found and found[key][1] != shape
+        if key in found and found[key].shape != shape
     ]
     problems = (
         [f"{key} is missing" for key in missing]
@@ -209,8 +224,7 @@ def _check_complete(
 
 def _planned(
     key: str,
-    source: tuple[Path, tuple[int, ...]],
-    shape: tuple[int, ...],
+    source: _Source,
     config: "PreTrainedConfig",
     family: Family,
     kind: Kind,
@@ -225,10 +239,10 @@ def _planned(
     is_norm = name.endswith("_norm.weight")
     return GgufTensor(
         name,
-        shape,
-        _how_stored(shape, kind),
-        source[0],
-        key,
+        source.shape,
+        _how_stored(source.shape, kind),
+        source.file,
+        source.key,
         offset=1.0 if is_norm and family.shifts_norms else 0.0,
         heads=_heads(name, config) if family.permutes_heads else 0,
     )

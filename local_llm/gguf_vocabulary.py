@@ -284,11 +284,20 @@ def _split_of(
     )
     if plain and len(steps) == 1 and byte_level.get("use_regex", True):
         return "gpt-2"
-    if plain and len(steps) == 2 and steps[0]["type"] == "Split":
-        split = _SPLITS.get(steps[0]["pattern"].get("Regex"))
-        if split and not byte_level.get("use_regex", True):
+    if plain and len(steps) == 2:
+        split = _split_before(steps[0], byte_level.get("use_regex", True))
+        if split:
             return split
     raise _refused(tokenizer, "splits text in a way that runtimes do not know")
+
+
+def _split_before(step: dict[str, Any], uses_gpt_2_too: bool) -> str | None:
+    """The runtimes' name of a step before byte-level BPE."""
+    if step["type"] == "Digits" and step["individual_digits"]:
+        return "smollm" if uses_gpt_2_too else None
+    if step["type"] == "Split" and not uses_gpt_2_too:
+        return _SPLITS.get(step["pattern"].get("Regex"))
+    return None
 
 
 def _end_of_reply(tokenizer: "PreTrainedTokenizerBase") -> int | None:

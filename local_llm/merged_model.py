@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from peft.tuners.lora import LoraLayer
 
 from .adapters import load_adapter, peft_model
 from .base_model import (
@@ -134,6 +135,7 @@ def _refuse_quantized(config: "PreTrainedConfig", source: str) -> None:
 
 
 def _merged(base: BaseModel, adapter: str) -> "PreTrainedModel":
+    _untie(base.model)
     try:
         # The safe way looks for NaN in each product before it is used.
         return peft_model(base).merge_and_unload(
@@ -145,6 +147,18 @@ def _merged(base: BaseModel, adapter: str) -> "PreTrainedModel":
             f"the adapter cannot be merged into {base.name}: {error}",
             fix="restore the run from a copy, or train again",
         ) from error
+
+
+def _untie(model: "PreTrainedModel") -> None:
+    """Give the head weights of its own, where it shares the embedding's and
+    the adapter changes but one of the two, or each in another way."""
+    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    if not any(isinstance(one, LoraLayer) for one in ends):
+        return
+    embedding, head = (getattr(one, "base_layer", one) for one in ends)
+    if head.weight is embedding.weight:
+        head.weight = torch.nn.Parameter(embedding.weight.detach().clone())
+        model.config.tie_word_embeddings = False
 
 
 def _save(model: "PreTrainedModel", base: BaseModel, folder: Path) -> None:

@@ -7,8 +7,10 @@ this does not describe is refused. Knows no weights. Raises WeightsError.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ MODELFILE_NAME = "Modelfile"
 _SLOT = "\ue000"  # a private-use character: no template has it
 _JOINT = "\n\n"
 """Between texts of one role in a row, as in `merge_same_role`."""
+
+_DATE_FORM = re.compile(r"""strftime_now\(\s*["']([^"']+)["']""")
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -103,13 +107,31 @@ def write_modelfile(
         *(("stop", json.dumps(stop, ensure_ascii=False)) for stop in stops),
         *_sampling(folder / "generation_config.json"),
     ]
+    template = go_template(chat_format)
     lines = [
         f"FROM ./{gguf_name}",
-        f'TEMPLATE """{go_template(chat_format)}"""',
+        *_date_notes(tokenizer, template),
+        f'TEMPLATE """{template}"""',
         *(f"PARAMETER {name} {value}" for name, value in parameters),
     ]
     text = "\n".join(lines) + "\n"
     return atomic_files.write_text((target or folder) / MODELFILE_NAME, text)
+
+
+def _date_notes(
+    tokenizer: "PreTrainedTokenizerBase",
+    template: str,
+) -> list[str]:
+    """What to say where the chat template writes the date of the day, which
+    Ollama's language cannot write in the same form."""
+    forms = _DATE_FORM.findall(tokenizer.get_chat_template())
+    dates = [datetime.now().strftime(form) for form in dict.fromkeys(forms)]
+    return [
+        f"# The chat template writes the date of the day. Here it stays that "
+        f"of the export, {date}: correct it by hand."
+        for date in dates
+        if date in template
+    ]
 
 
 def go_template(chat_format: ChatFormat) -> str:

@@ -1,17 +1,20 @@
 # -*- coding: utf-8 -*-
 """Finished runs on the tiny model, as fine-tuning leaves them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tiny_agents import local_model
+from tiny_models import request_for
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from local_llm.adapters import active_adapter
+from local_llm import adapters
+from local_llm.atomic_files import sealed_folder
 from local_llm.base_model import BaseModel
 from local_llm.chat_format import Turn
+from local_llm.model_sources import LoadRequest
 
 PROMPTS = tuple(f"Question {number}?" for number in range(8))
 
@@ -23,6 +26,30 @@ def finished_run(project: Path, **changes: object) -> Path:
     model.load_model()
     model.fine_tune(data)
     return model.output_folder()
+
+
+def dense(source: Path) -> LoadRequest:
+    """A request for a model in float32."""
+    dtypes = {"bnb_4bit_compute_dtype": "float32"}
+    return request_for(source, quantization=dtypes)
+
+
+def drawn_run(
+    base: BaseModel,
+    lora_config: Mapping[str, Any],
+    run: Path,
+    std: float,
+) -> str:
+    """Save an adapter drawn by chance as a run; its name on the base."""
+    adapter = adapters.add_adapter(base, lora_config)
+    torch.manual_seed(3)
+    for key, tensor in adapters.adapter_parameters(base, adapter).items():
+        if "lora_A" not in key:
+            tensor.data += torch.randn_like(tensor) * std
+    with sealed_folder(run) as partial:
+        adapters.save_adapter(base, adapter, partial)
+        base.tokenizer.save_pretrained(partial)
+    return adapter
 
 
 def unmerged_replies(
@@ -38,7 +65,7 @@ def unmerged_replies(
         for prompt in prompts
     ]
     stop_ids = list(base.chat_format.stop_ids)
-    with active_adapter(base, adapter):
+    with adapters.active_adapter(base, adapter):
         return _replies(
             base.model,
             rendered,

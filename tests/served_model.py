@@ -40,6 +40,15 @@ def free_port() -> int:
 
 
 @contextmanager
+def silent_server() -> Iterator[str]:
+    """The address of a server that takes requests and never answers."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        yield f"http://127.0.0.1:{one.getsockname()[1]}/v1"
+
+
+@contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """A server over a model folder; its address. It ends with the block."""
     port = free_port()

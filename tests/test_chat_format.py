@@ -8,6 +8,7 @@ from unicodedata import normalize
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_gguf import byte_level, sentencepiece, with_metaspace
 from tiny_models import (
     CHATML,
     SPECIAL,
@@ -375,6 +376,81 @@ def test_merging_and_folding_leave_the_turns_they_were_given() -> None:
     assert merge_same_role(turns) == [turns[0], Turn("user", "u\n\nv")]
     assert fold_system(turns) == [Turn("user", "S\n\nu\n\nv")]
     assert [turn.text for turn in turns] == ["S", "u", "v"]
+
+
+# -- vocabularies that put a space before a text -----------------------------
+
+VOCABULARIES = {
+    "llama 2": lambda: sentencepiece(prefix_space=True),
+    "newer llama": lambda: with_metaspace("first"),
+    "always": lambda: with_metaspace("always"),
+    "llama 3": byte_level,
+}
+TEMPLATES = {
+    "gemma": gemma_chat_template,
+    "llama 2": (
+        "{% for m in messages %}{% if m['role'] == 'user' %}"
+        "{{ bos_token + '[INST] ' + m['content'].strip() + ' [/INST]' }}"
+        "{% else %}{{ ' ' + m['content'].strip() + ' ' + eos_token }}"
+        "{% endif %}{% endfor %}"
+    ),
+    "tinyllama": (
+        "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] "
+        "+ eos_token + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    ),
+}
+TALK = turns_of(["What is it?", "It is the one.", "No.\n\nthe other"])
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_turns_have_the_ids_that_the_tokenizer_gives_its_template(
+    vocabulary: str,
+    template: str,
+) -> None:
+    tokenizer = VOCABULARIES[vocabulary]()
+    tokenizer.chat_template = TEMPLATES[template]
+    chat_format = ChatFormat(tokenizer)
+    messages = [{"role": one.role, "content": one.text} for one in TALK]
+    official = tokenizer.apply_chat_template(
+        messages,
+        add_generation_prompt=True,
+        return_dict=True,
+    )
+    assert chat_format.prompt_ids(TALK) == official["input_ids"]
+    official = tokenizer.apply_chat_template(messages[:2], return_dict=True)
+    assert chat_format.render(TALK[:2]).ids == official["input_ids"]
+
+
+def test_a_space_that_the_prompt_ends_without_is_learned_with_the_reply() -> (
+    None
+):
+    tokenizer = VOCABULARIES["llama 2"]()
+    tokenizer.chat_template = TEMPLATES["llama 2"]
+    chat_format = ChatFormat(tokenizer)
+    prompt = chat_format.prompt_ids(TALK[:1])
+    chat = chat_format.render(TALK[:2])
+    assert chat.ids[: len(prompt)] == prompt
+    assert chat.mask == [0] * len(prompt) + [1] * (len(chat.ids) - len(prompt))
+    learned = tokenizer.convert_ids_to_tokens(chat.ids[len(prompt) :])
+    assert "".join(learned) == "▁It▁is▁the▁one.▁<eos>"
+
+
+def test_a_tokenizer_that_reads_its_template_otherwise_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = gemma_chat_template
+    encode = type(tokenizer).encode
+
+    def lowering(self: object, text: str, **options: bool) -> list[int]:
+        whole = "<start_of_turn>" in text
+        return encode(self, text.lower() if whole else text, **options)
+
+    monkeypatch.setattr(type(tokenizer), "encode", lowering)
+    with pytest.raises(WeightsError, match="other tokens than this program"):
+        ChatFormat(tokenizer)
 
 
 # -- plain text ------------------------------------------------------------

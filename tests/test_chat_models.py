@@ -10,7 +10,7 @@ import pytest
 from agentscope.agent import Agent
 from agentscope.message import AssistantMsg, Msg, SystemMsg, UserMsg
 from agentscope.model import ChatResponse, OpenAIChatModel
-from served_model import free_port, servable, serving
+from served_model import free_port, servable, serving, silent_server
 from tiny_agents import dialog_agent, entry, respond, text_of
 from tiny_program import Run, arguments, fixture_run  # noqa: F401
 
@@ -107,6 +107,18 @@ async def test_a_server_that_is_not_there_is_said_to_be_so() -> None:
         await respond(model, QUESTION)
     assert address in str(e.value)
     assert "transformers serve the-model" in e.value.fix
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_is_slow_is_not_said_to_be_absent() -> None:
+    with silent_server() as address:
+        client = {"base_url": address, "timeout": 0.5, "max_retries": 0}
+        model = served_model(client_args=client)
+        with pytest.raises(GenerationError, match="said nothing for 0.5") as e:
+            await respond(model, QUESTION)
+    assert address in str(e.value)
+    assert "client_args.timeout" in e.value.fix
+    assert "start one" not in e.value.fix
 
 
 # -- with a real server ----------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from finished_runs import dense, drawn_run
 from gguf import GGUFReader
 from llama_cpp import Runtime
 from tiny_gguf import (
@@ -21,10 +22,13 @@ from tiny_gguf import (
     gemma1,
     gemma2,
     gemma3_of_six_layers,
+    gemma3_with_images,
+    like_smollm,
     llama,
     mistral,
     save,
     sentencepiece,
+    with_metaspace,
 )
 from tiny_models import change_config
 from transformers import (
@@ -35,11 +39,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from local_llm import disk_room
+from local_llm import adapters, disk_room
+from local_llm.base_model import load_private_model
 from local_llm.chat_format import ChatFormat, Turn
 from local_llm.errors import CheckpointError, WeightsError
-from local_llm.gguf_export import write_gguf
+from local_llm.gguf_export import check_convertible, write_gguf
 from local_llm.gguf_tensors import Kind
+from local_llm.merged_model import write_merged_model
 
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
 WITH_SPACE = partial(sentencepiece, prefix_space=True)
@@ -57,6 +63,11 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
         gemma3_of_six_layers,
         tie_word_embeddings=False,
     ),
+    "gemma3 with images": gemma3_with_images,
+    "gemma3 with images and a head": partial(
+        gemma3_with_images,
+        tie_word_embeddings=False,
+    ),
     "llama": llama,
     "llama with biases": partial(llama, attention_bias=True, mlp_bias=True),
     "llama 2": llama,
@@ -65,6 +76,7 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
         rope_parameters=LLAMA_3_SCALING,
         tie_word_embeddings=True,
     ),
+    "smollm": partial(llama, tie_word_embeddings=True),
     "llama, stretched": partial(llama, rope_parameters=LINEAR),
     "mistral": mistral,
 }
@@ -74,6 +86,7 @@ TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     "llama 2": WITH_SPACE,
     "llama 3": byte_level,
     "mistral": WITH_SPACE,
+    "smollm": like_smollm,
 }
 """What is not Gemma's."""
 
@@ -197,16 +210,43 @@ def test_llama_cpp_renders_the_prompt_of_the_chat_template(
     assert ids == written.tokenizer.encode(text, add_special_tokens=False)
 
 
-@pytest.mark.parametrize("name", ["gemma", "gemma3", "llama"])
-def test_llama_cpp_has_the_prompt_of_our_own_chat(
-    name: str,
-    tmp_path: Path,
-) -> None:
-    written = write(name, tmp_path)
+def test_llama_cpp_has_the_prompt_of_our_own_chat(written: Written) -> None:
     runtime = Runtime(written.files["q8_0"])
     turns = [Turn(one["role"], one["content"]) for one in MESSAGES]
     ids = ChatFormat(written.tokenizer).prompt_ids(turns)
     assert runtime.ids(runtime.prompt(MESSAGES)) == ids
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+def test_llama_cpp_has_the_prompt_of_a_vocabulary_of_newer_llamas(
+    tmp_path: Path,
+    scheme: str,
+) -> None:
+    tokenizer = with_metaspace(scheme)
+    folder = save(tmp_path / "model", llama(), tokenizer)
+    runtime = Runtime(write_gguf(folder, tmp_path / "a.gguf", "q8_0"))
+    turns = [Turn(one["role"], one["content"]) for one in MESSAGES]
+    ids = ChatFormat(tokenizer).prompt_ids(turns)
+    assert runtime.ids(runtime.prompt(MESSAGES)) == ids
+
+
+def test_llama_cpp_has_an_adapter_of_the_embedding_alone(
+    tmp_path: Path,
+) -> None:
+    source = save(tmp_path / "model", gemma3_of_six_layers(), sentencepiece())
+    base = load_private_model(dense(source))
+    lora_config = {"target_modules": ["embed_tokens", "q_proj"]}
+    adapter = drawn_run(base, lora_config, tmp_path / "run", std=0.05)
+    ids = base.tokenizer.encode(PROMPT)
+    with adapters.active_adapter(base, adapter):
+        logits = logits_of(base.model, ids)[-1].double()
+    merged = tmp_path / "merged"
+    merged.mkdir()
+    write_merged_model(tmp_path / "run", dense(source), merged)
+    runtime = Runtime(write_gguf(merged, tmp_path / "a.gguf", "f16"))
+    found = runtime.log_probabilities(ids, ROWS)
+    expected = torch.log_softmax(logits, -1).numpy()
+    assert distance(found, expected) < OFF_BY["f16"]
 
 
 # -- what transformers reads back -------------------------------------------
@@ -388,8 +428,16 @@ def test_another_architecture_is_refused_with_those_that_can(
     change_config(folder, model_type="qwen2")
     with pytest.raises(WeightsError) as caught:
         write_gguf(folder, tmp_path / "a.gguf", "f16")
-    for name in ("gemma", "gemma2", "gemma3_text", "llama", "mistral"):
+    for name in ("gemma", "gemma2", "gemma3", "gemma3_text", "llama"):
         assert name in caught.value.message
+
+
+def test_of_a_model_that_sees_images_the_text_part_is_checked() -> None:
+    config = gemma3_with_images().config
+    check_convertible(config, sentencepiece(), "here")
+    config.text_config.hidden_activation = "relu"
+    with pytest.raises(WeightsError, match="its activation is relu"):
+        check_convertible(config, sentencepiece(), "here")
 
 
 def test_a_config_that_no_library_reads_is_refused(tmp_path: Path) -> None:

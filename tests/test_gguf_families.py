@@ -11,13 +11,19 @@ from tiny_gguf import (
     gemma1,
     gemma2,
     gemma3_of_six_layers,
+    gemma3_with_images,
     llama,
     mistral,
 )
 from transformers import PreTrainedConfig, Qwen2Config
 
 from local_llm.errors import WeightsError
-from local_llm.gguf_families import describe, family_of, name_of
+from local_llm.gguf_families import (
+    describe,
+    family_of,
+    name_of,
+    text_config,
+)
 
 MODELS = {
     "gemma": gemma1,
@@ -116,8 +122,26 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
         family_of(Qwen2Config(), "here")
     assert caught.value.message == (
         "here is of the architecture 'qwen2', which cannot be written as "
-        "GGUF; gemma, gemma2, gemma3_text, llama, mistral can"
+        "GGUF; gemma, gemma2, gemma3, gemma3_text, llama, mistral can"
     )
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_of_a_model_that_sees_images_the_text_part_is_described(
+    is_tied: bool,
+) -> None:
+    whole = gemma3_with_images(tie_word_embeddings=is_tied).config
+    whole.text_config.tie_word_embeddings = True  # the model does not ask it
+    config = text_config(whole)
+    assert config.tie_word_embeddings is is_tied
+    assert described(config) == described(gemma3_of_six_layers().config)
+
+
+def test_quantized_weights_of_a_model_that_sees_images_are_refused() -> None:
+    whole = gemma3_with_images().config
+    whole.quantization_config = {"quant_method": "bitsandbytes"}
+    with pytest.raises(WeightsError, match="are quantized already"):
+        family_of(text_config(whole), "here")
 
 
 @pytest.mark.parametrize(

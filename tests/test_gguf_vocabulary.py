@@ -5,7 +5,7 @@ import json
 
 import pytest
 from gguf import TokenType
-from tiny_gguf import ROWS, SPACE, byte_level, sentencepiece
+from tiny_gguf import ROWS, SPACE, byte_level, like_smollm, sentencepiece
 from tiny_models import CHATML, make_tokenizer
 from tokenizers import (
     AddedToken,
@@ -107,6 +107,11 @@ def test_the_way_to_split_text_has_the_runtimes_name(
     assert not vocabulary.adds_space
 
 
+def test_digits_that_stand_alone_have_the_runtimes_name() -> None:
+    vocabulary = read_vocabulary(like_smollm(), ROWS)
+    assert (vocabulary.model, vocabulary.pre) == ("gpt2", "smollm")
+
+
 def test_merges_are_kept_in_their_order() -> None:
     tokenizer = byte_level()
     state = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -132,6 +137,15 @@ def test_merges_are_kept_in_their_order() -> None:
             [
                 pre_tokenizers.Digits(),
                 pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ],
+        ),
+        pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(
+                    add_prefix_space=False,
+                    use_regex=False,
+                ),
             ],
         ),
     ],

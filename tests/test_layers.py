@@ -47,6 +47,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.served_settings", "local_llm.settings_changes"),
     ("local_llm.settings_reference",),
     # 2: the forms of conversations and of tools, the access to the hub
+    ("local_llm.text_encoding",),
     (
         "local_llm.chat_format",
         "local_llm.hub_access",

@@ -15,6 +15,8 @@ import pytest
 import torch
 from finished_runs import (
     PROMPTS,
+    dense,
+    drawn_run,
     finished_run,
     replies_of_folder,
     unmerged_replies,
@@ -24,8 +26,8 @@ from tiny_models import request_for
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from local_llm import adapters, merged_model
-from local_llm.atomic_files import sealed_folder
 from local_llm.base_model import load_base_model, load_private_model
+from local_llm.chat_format import Turn
 from local_llm.errors import CheckpointError, WeightsError
 from local_llm.finished_runs import (
     Precision,
@@ -79,6 +81,37 @@ def test_a_merged_model_replies_as_base_and_adapter_do(project: Path) -> None:
     adapter = adapters.load_adapter(base, run)
     apart = unmerged_replies(base, adapter, PROMPTS, NEW_TOKENS)
     assert replies_of_folder(merge(run), PROMPTS, NEW_TOKENS) == apart
+
+
+@pytest.mark.parametrize(
+    "lora_config",
+    [
+        {"target_modules": ["embed_tokens", "q_proj", "v_proj"]},
+        {"target_modules": ["lm_head", "q_proj"]},
+        {"target_modules": ["embed_tokens", "lm_head"]},
+        {"modules_to_save": ["embed_tokens"]},
+        {"modules_to_save": ["lm_head"]},
+        {"trainable_token_indices": [5, 9, 60]},
+    ],
+    ids=str,
+)
+def test_a_head_that_is_its_embedding_is_merged_as_it_was_trained(
+    project: Path,
+    lora_config: Mapping[str, Any],
+) -> None:
+    base = load_private_model(dense(project / "model"))
+    adapter = drawn_run(base, lora_config, project / "run", std=0.05)
+    apart = unmerged_replies(base, adapter, PROMPTS, NEW_TOKENS)
+    ids = torch.tensor([base.chat_format.prompt_ids([Turn("user", "Hi!")])])
+    with torch.no_grad(), adapters.active_adapter(base, adapter):
+        expected = base.model(ids).logits
+    folder = project / "merged"
+    folder.mkdir()
+    write_merged_model(project / "run", dense(project / "model"), folder)
+    with torch.no_grad():
+        found = AutoModelForCausalLM.from_pretrained(folder)(ids).logits
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert replies_of_folder(folder, PROMPTS, NEW_TOKENS) == apart
 
 
 def test_merging_changes_the_replies_of_the_base(project: Path) -> None:
@@ -280,14 +313,8 @@ def test_the_embedded_model_merged_says_the_same_to_8_prompts(
         device="cpu",
     )
     base = load_private_model(request)
-    adapter = adapters.add_adapter(base, {"r": 8, "lora_alpha": 16})
-    torch.manual_seed(3)
-    for key, tensor in adapters.adapter_parameters(base, adapter).items():
-        if "lora_B" in key:
-            tensor.data.normal_(std=0.004)
-    with sealed_folder(tmp_path / "run") as partial:
-        adapters.save_adapter(base, adapter, partial)
-        base.tokenizer.save_pretrained(partial)
+    lora_config = {"r": 8, "lora_alpha": 16}
+    adapter = drawn_run(base, lora_config, tmp_path / "run", std=0.004)
     torch.set_num_threads(2)
     apart = unmerged_replies(base, adapter, EIGHT_QUESTIONS, NEW_TOKENS)
     bare = unmerged_replies(base, None, EIGHT_QUESTIONS[:1], NEW_TOKENS)

@@ -42,6 +42,13 @@ PLAIN = (
     "{% else %}Assistant: {{ message['content'] }}{{ eos_token }}\n{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
 )
+DATED = (
+    "{% if strftime_now is defined %}{% set date = strftime_now('%d %b %Y') %}"
+    "{% else %}{% set date = '26 Jul 2024' %}{% endif %}"
+    "<start_of_turn>system\nToday Date: {{ date }}\n<end_of_turn>\n" + CHATML
+)
+"""As Llama 3.2's template writes it."""
+
 TEMPLATES = {"gemma": None, "chatml": CHATML, "plain": PLAIN}
 
 
@@ -124,6 +131,24 @@ def test_the_modelfile_holds_the_template_between_its_quotes(
     )
     assert match is not None
     assert match[1] == go_template(ChatFormat(sentencepiece()))
+
+
+@pytest.mark.parametrize("name", ["strftime_now", "date_string"])
+def test_a_date_that_a_template_writes_is_said_to_stay_that_of_the_export(
+    tmp_path: Path,
+    name: str,
+) -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = DATED.replace("strftime_now", name)
+    tokenizer.save_pretrained(tmp_path)
+    text = write_modelfile(tmp_path, "a.gguf").read_text(encoding="utf-8")
+    dates = re.findall(r"Today Date: (.*?)\\n", text)
+    notes = [one for one in text.splitlines() if one.startswith("#")]
+    if name == "date_string":
+        assert (set(dates), notes) == ({"26 Jul 2024"}, [])
+    else:
+        assert len(notes) == len(set(dates)) == 1
+        assert f"that of the export, {dates[0]}: correct" in notes[0]
 
 
 def test_a_reply_stops_where_ours_does(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 """Random models of every family that can be written as GGUF, and the kinds of
 tokenizers that they come with."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from tokenizers import (
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -67,6 +70,7 @@ TEXTS = [
     "a" + " " * 11 + "b",
     "x <end_of_turn>\n<start_of_turn>model\ny",
     "1234567 don't WE'LL 3.14 ---- ...",
+    "a1b22 c\u00bd \u2163x \u0664\u0665 12\u00b2 x 123",
 ]
 
 
@@ -109,6 +113,19 @@ def sentencepiece(*, prefix_space: bool = False) -> PreTrainedTokenizerFast:
     return _finished(backend)
 
 
+def with_metaspace(scheme: str) -> PreTrainedTokenizerFast:
+    """The same vocabulary, with the step that newer Llamas and Mistrals use
+    instead: a space goes before texts "always", or "first" in a whole one."""
+    tokenizer = sentencepiece()
+    backend = tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.Sequence([])
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(
+        prepend_scheme=scheme,
+        split=False,
+    )
+    return tokenizer
+
+
 def byte_level(*, like_llama_3: bool = True) -> PreTrainedTokenizerFast:
     """A byte-level vocabulary, split as Llama 3 or as GPT-2 does it."""
     trained = make_tokenizer(unflagged=())
@@ -123,6 +140,25 @@ def byte_level(*, like_llama_3: bool = True) -> PreTrainedTokenizerFast:
             ],
         )
     return _finished(trained.backend_tokenizer)
+
+
+def like_smollm() -> PreTrainedTokenizerFast:
+    """A byte-level vocabulary in which every digit stands alone, so that its
+    merges of digits are never made."""
+    tokenizer = byte_level(like_llama_3=False)
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for pair in (["\u0120", "1"], ["1", "2"], ["2", "3"]):
+        state["model"]["merges"].append(pair)
+        vocabulary = state["model"]["vocab"]
+        vocabulary["".join(pair)] = len(vocabulary)
+    backend = Tokenizer.from_str(json.dumps(state))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ],
+    )
+    return _finished(backend)
 
 
 def _finished(backend: Tokenizer) -> PreTrainedTokenizerFast:
@@ -180,6 +216,28 @@ def gemma3_of_six_layers(**changes: Any) -> PreTrainedModel:
             },
         ),
     )
+
+
+def gemma3_with_images(**changes: Any) -> PreTrainedModel:
+    """The same as a part of a model that sees images too."""
+    text = gemma3_of_six_layers(**changes)
+    config = Gemma3Config(
+        text_config=text.config.to_dict(),
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+        mm_tokens_per_image=4,
+        tie_word_embeddings=text.config.tie_word_embeddings,
+    )
+    model = Gemma3ForConditionalGeneration(config)
+    model.model.language_model.load_state_dict(text.model.state_dict())
+    model.lm_head.load_state_dict(text.lm_head.state_dict())
+    return model.eval()
 
 
 def gemma1(**changes: Any) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from agentscope.message import (
     ToolResultBlock,
 )
 from chat_texts import benign_turns, planted_text, planted_turns
+from tiny_gguf import sentencepiece, with_metaspace
 from tiny_models import make_tokenizer
 from trl.chat_template_utils import (
     gemma_chat_template,
@@ -45,16 +46,22 @@ class Subject:
         added (`list[str]`): Every token added to its vocabulary.
         control (`frozenset[int]`): Those that no text may become.
         space (`str`): A character that its tokenizer takes for a space.
+        before (`str`): What its tokenizer puts before every text.
     """
 
     chat: ChatFormat
     added: list[str]
     control: frozenset[int]
     space: str
+    before: str = ""
 
     def parts(self, ids: list[int]) -> list[int | str]:
         """Control tokens as ids, and the text between them decoded."""
-        decode = self.chat.tokenizer.decode
+
+        def decode(ids: list[int]) -> str:
+            text = self.chat.tokenizer.decode(ids)
+            return text.removeprefix(self.before)
+
         groups = itertools.groupby(ids, self.control.__contains__)
         return [
             part
@@ -94,7 +101,18 @@ def tiny() -> Subject:
     return subject(ChatFormat(tokenizer), " ")
 
 
-def subject(chat: ChatFormat, space: str) -> Subject:
+def prefixed() -> Subject:
+    """A vocabulary that puts a space before every text, as Llama 2's does."""
+    chat = ChatFormat(sentencepiece(prefix_space=True))
+    return subject(chat, "▁", before=" ")
+
+
+def prefixed_once() -> Subject:
+    """One that puts it before a whole text alone, as newer Llamas do."""
+    return subject(ChatFormat(with_metaspace("first")), "▁")
+
+
+def subject(chat: ChatFormat, space: str, before: str = "") -> Subject:
     tokens = chat.tokenizer.added_tokens_decoder
     control = frozenset(
         number
@@ -102,10 +120,14 @@ def subject(chat: ChatFormat, space: str) -> Subject:
         if token.special or token.content in UNFLAGGED
     )
     added = [token.content for token in tokens.values()]
-    return Subject(chat, added, control, space)
+    return Subject(chat, added, control, space, before)
 
 
-@pytest.fixture(name="under_test", params=[embedded, tiny], scope="module")
+@pytest.fixture(
+    name="under_test",
+    params=[embedded, tiny, prefixed, prefixed_once],
+    scope="module",
+)
 def fixture_under_test(request: pytest.FixtureRequest) -> Subject:
     return request.param()
 
@@ -249,13 +271,13 @@ def test_the_loss_is_on_what_the_official_training_template_says_is_generated(
             chat_template=gemma_training_chat_template,
             return_assistant_tokens_mask=True,
         )
-        before = [None, *found["input_ids"]]
-        wanted = [
-            int(generated and one != end)
-            for generated, one in zip(
-                found["assistant_masks"],
-                before,
-                strict=False,
-            )
-        ]
+        wanted, ended = [], False
+        for one, generated in zip(
+            found["input_ids"],
+            found["assistant_masks"],
+            strict=True,
+        ):
+            wanted.append(int(generated and not ended))
+            if one in under_test.control:
+                ended = one == end
         assert (chat.ids, chat.mask) == (found["input_ids"], wanted)
