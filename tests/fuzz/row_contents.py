@@ -3,6 +3,7 @@
 texts, and the names and argument values of its calls and tools."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from local_llm.conversation_formats import FORMATS, detect_format
 SPOKEN = ("content", "value")
 CALLS = ("tool_calls", "function_call")
 CALL_SPEAKERS = ("function_call",)
+_SPACING = re.compile(r"\s|</?tool_response>")
 
 
 def lost(row: dict[str, Any], turns: Sequence[Turn]) -> list[str]:
@@ -19,18 +21,28 @@ def lost(row: dict[str, Any], turns: Sequence[Turn]) -> list[str]:
     said = _plain("\n".join(turn.text for turn in turns))
     name = detect_format({key: _decoded(row[key]) for key in row})
     assert name is not None
-    columns = (*FORMATS[name].columns, *FORMATS[name].optional)
     return [
         one
-        for column in columns
-        if not (isinstance(row.get(column), str) and row[column] in said)
-        for one in _contents(column, _decoded(row.get(column)))
-        if _plain(one) not in said
+        for column in (*FORMATS[name].columns, *FORMATS[name].optional)
+        for text in _contents(column, row.get(column))
+        for one in _missing(text, said)
     ]
 
 
+def _missing(text: str, said: str) -> Iterator[str]:
+    """A text must be said as it is, or what it holds as JSON must be."""
+    if _plain(text) in said:
+        return
+    value = _decoded(text)
+    if isinstance(value, str):
+        yield text
+    else:
+        for one in _turns(value):
+            yield from _missing(one, said)
+
+
 def _contents(column: str, value: Any) -> Iterator[str]:
-    return _tools(value) if column == "tools" else _turns(value)
+    return _tools(_decoded(value)) if column == "tools" else _turns(value)
 
 
 def _turns(value: Any) -> Iterator[str]:
@@ -106,5 +118,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A text without what keeps marks of tools from being marks."""
-    return text.replace("\\u003c", "<").replace("<\\/", "</")
+    """A text without white space, the marks around results, and what keeps
+    other marks of tools from being marks."""
+    text = text.replace("\\u003c", "<").replace("<\\/", "</")
+    return _SPACING.sub("", text)

@@ -1,6 +1,6 @@
 # -*- coding: utf-8 -*-
-"""3,000 different config files that were changed: each is understood or refused
-with an error of this package, and what is accepted is what settings promise."""
+"""3,000 different config files that were changed: each is understood or
+refused with an error of this package, and what is accepted keeps promises."""
 
 import base64
 import dataclasses
