@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Config files with one to three faults in them, drawn by hypothesis: in the
+"""Config files with one to three changes in them, drawn by hypothesis: in the
 values, in the keys, in the shape, in the text and in its bytes."""
 
 import copy
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from local_llm.settings import ENTRY, FINE_TUNE, GENERATION, LIBRARY_SECTIONS
@@ -18,6 +19,14 @@ from local_llm.settings_names import RESERVED, SECRET_KEYS
 from local_llm.settings_values import RULES, Rule
 from local_llm.value_kinds import accepts
 
+MODEL = {
+    "config_name": "drawn",
+    "model_type": "huggingface",
+    "pretrained_model_name_or_path": "google/gemma-7b",
+    "local_model_path": None,
+    "revision": None,
+}
+"""What fits together only in few ways."""
 CANARY = "hf_CANARY0123456789abcdefghijklmnop"
 SHIPPED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "configs" / "model_configs.json").read_text(
@@ -72,7 +81,7 @@ VALUES = {
         key: values
         for key in section.kinds
         if key not in RESERVED.get(section.name, {})
-        and key not in SECRET_KEYS
+        and key not in (*SECRET_KEYS, *MODEL)
         and (values := _ordinary_values(section, key))
     }
     for section in sections()
@@ -96,18 +105,14 @@ def filled(draw: st.DrawFn, section: str, most: int) -> dict[str, Any]:
 @st.composite
 def entries(draw: st.DrawFn) -> dict[str, Any]:
     """An entry: one of the shipped, or one with keys of every kind."""
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)) == 0:
         return draw(_one_of(SHIPPED))
     fine_tune = draw(filled("fine_tune_config", 4))
     for name in LIBRARY_SECTIONS:
         fine_tune[name] = draw(filled(name, 6))
     return {
         **draw(filled("entry", 5)),
-        "config_name": "drawn",
-        "model_type": "huggingface",
-        "pretrained_model_name_or_path": "google/gemma-7b",
-        "local_model_path": None,
-        "revision": None,
+        **MODEL,
         "generation": draw(filled("generation", 4)),
         "fine_tune_config": fine_tune,
     }
@@ -132,10 +137,28 @@ def _retyped(value: Any) -> Sequence[Any]:
     """The same in other types: a number as text, a boolean for a number."""
     text = value if isinstance(value, str) else json.dumps(value)
     number = value if isinstance(value, int | float) else len(text)
+    number = max(-1e300, min(number, 1e300))  # half of it is added
     return (
         *(text, repr(value), f" {text} ", f'"{text}"', [value], {"": value}),
         *(bool(value), -number, number + 0.5, number * 10**6, [value, value]),
     )
+
+
+def _sections_of(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The objects of an entry whose keys are known, by their names."""
+    fine_tune = entry.get("fine_tune_config")
+    inner = fine_tune if isinstance(fine_tune, dict) else {}
+    found = {name: {**entry, **inner}.get(name) for name in VALUES}
+    found["entry"] = entry
+    return {k: v for k, v in found.items() if isinstance(v, dict)}
+
+
+@st.composite
+def changed(draw: st.DrawFn, entry: dict[str, Any]) -> None:
+    """Other values in an entry, in place, right by themselves."""
+    found = _sections_of(entry)
+    name = draw(st.sampled_from(sorted(found)))
+    found[name].update(draw(filled(name, 3)))
 
 
 @st.composite
@@ -164,11 +187,18 @@ def broken(draw: st.DrawFn, entry: dict[str, Any]) -> None:
 
 @st.composite
 def broken_entries(draw: st.DrawFn) -> dict[str, Any]:
-    """An entry with up to three faults."""
+    """An entry with one to three changes, some of them faults."""
     entry = draw(entries())
-    for _ in range(draw(st.integers(0, 3))):
-        draw(broken(entry))
+    before = _written(entry)
+    for _ in range(draw(st.integers(1, 3))):
+        change = draw(st.sampled_from((changed, broken, changed)))
+        draw(change(entry))
+    assume(_written(entry) != before)
     return entry
+
+
+def _written(wanted: Any, escaped: bool = True) -> str:
+    return json.dumps(wanted, indent=1, ensure_ascii=escaped)
 
 
 # -- faults in a file ----------------------------------------------------
@@ -204,12 +234,11 @@ def _broken_bytes(draw: st.DrawFn, text: str) -> bytes:
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """The bytes of a config file, more often than not with a fault."""
+    """The bytes of a config file that was changed, often for the worse."""
     wanted: Any = [draw(broken_entries())]
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 19)) == 0:
         wanted = draw(st.sampled_from((wanted * 2, wanted[0], [wanted], 3)))
-    escaped = draw(st.booleans())
-    text = json.dumps(wanted, indent=1, ensure_ascii=escaped)
+    text = _written(wanted, draw(st.booleans()))
     action = draw(st.integers(0, 9))
     if action == 0:
         return draw(_broken_text(text))

@@ -13,6 +13,7 @@ from local_llm.conversation_formats import FORMATS, detect_format
 SPOKEN = ("content", "value")
 CALLS = ("tool_calls", "function_call")
 CALL_SPEAKERS = ("function_call",)
+_SPACING = re.compile(r"\s|</?tool_response>")
 
 
 def lost(row: dict[str, Any], turns: Sequence[Turn]) -> list[str]:
@@ -20,34 +21,39 @@ def lost(row: dict[str, Any], turns: Sequence[Turn]) -> list[str]:
     said = _plain("\n".join(turn.text for turn in turns))
     name = detect_format({key: _decoded(row[key]) for key in row})
     assert name is not None
-    columns = (*FORMATS[name].columns, *FORMATS[name].optional)
     return [
         one
-        for column in columns
-        if not (isinstance(row.get(column), str) and row[column] in said)
-        for one in _contents(column, _decoded(row.get(column)))
-        if _plain(one) not in said
+        for column in (*FORMATS[name].columns, *FORMATS[name].optional)
+        for text in _contents(column, row.get(column))
+        for one in _missing(text, said)
     ]
 
 
+def _missing(text: str, said: str) -> Iterator[str]:
+    """A text must be said as it is, or what it holds as JSON must be."""
+    if _plain(text) in said:
+        return
+    value = _decoded(text)
+    if isinstance(value, str):
+        yield text
+    else:
+        for one in _turns(value):
+            yield from _missing(one, said)
+
+
 def _contents(column: str, value: Any) -> Iterator[str]:
-    return _tools(value) if column == "tools" else _turns(value)
+    return _tools(_decoded(value)) if column == "tools" else _turns(value)
 
 
 def _turns(value: Any) -> Iterator[str]:
     """The texts of a text, of a list of them, or of a list of messages."""
     if isinstance(value, list):
         for one in value:
-            read = _decoded(one)
-            yield from _turns(read if _is_message(read) else one)
+            yield from _turns(one)
     elif isinstance(value, dict):
         yield from _message(value)
     else:
         yield from _spoken(value)
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and ("role" in value or "from" in value)
 
 
 def _message(message: dict[str, Any]) -> Iterator[str]:
@@ -112,7 +118,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A text without what keeps marks of tools from being marks, and without
-    the marks of results, which are written anew."""
+    """A text without white space, the marks around results, and what keeps
+    other marks of tools from being marks."""
     text = text.replace("\\u003c", "<").replace("<\\/", "</")
-    return re.sub("</?tool_response>", "", text)
+    return _SPACING.sub("", text)

@@ -1,6 +1,6 @@
 # -*- coding: utf-8 -*-
-"""3,000 config files with faults: each is understood or refused with an
-error of this package, and what is accepted is what the settings promise."""
+"""3,000 different config files that were changed: each is understood or
+refused with an error of this package, and what is accepted keeps promises."""
 
 import base64
 import dataclasses
@@ -42,7 +42,7 @@ MEAN_S = 0.02
 CHECKER = jsonschema.Draft202012Validator(schema())
 
 thorough = settings(
-    max_examples=3000,
+    max_examples=4600,
     derandomize=True,
     deadline=None,
     database=None,
@@ -68,10 +68,12 @@ def test_a_file_is_understood_or_refused_with_an_error_of_this_package(
 ) -> None:
     path = tmp_path / "model_configs.json"
     tally: Counter[str] = Counter()
+    different: set[bytes] = set()
 
     @thorough
     @given(files())
     def check(data: bytes) -> None:
+        different.add(data)
         path.write_bytes(data)
         start = time.process_time()
         try:
@@ -88,8 +90,8 @@ def test_a_file_is_understood_or_refused_with_an_error_of_this_package(
             check_promises(found)
 
     check()
-    assert tally["files"] >= 3000
-    assert tally["accepted"] >= 400
+    assert len(different) >= 3000
+    assert tally["accepted"] >= 0.12 * tally["files"]
     assert tally["ms"] / tally["files"] < 1000 * MEAN_S
 
 

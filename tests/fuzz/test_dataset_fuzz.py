@@ -387,8 +387,9 @@ def test_of_a_row_as_it_is_nothing_is_lost(seed: dict[str, Any]) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_turn_of_a_row_would_be_missed(seed: dict[str, Any]) -> None:
     turns = to_turns(seed, "row 1")[1]
-    for number in range(len(turns)):
-        assert lost(seed, [*turns[:number], *turns[number + 1 :]])
+    for number, turn in enumerate(turns):
+        others = [*turns[:number], *turns[number + 1 :]]
+        assert lost(seed, others) or turn in others
 
 
 @pytest.mark.parametrize("gone", ["weather", "Paris", "18"])
