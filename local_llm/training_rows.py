@@ -4,6 +4,8 @@
 Counts what it cuts and leaves out. Knows no weights. Raises nothing.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,3 +75,9 @@ def render_rows(
         ]
         rows.append({"input_ids": ids, "labels": labels})
     return TrainingRows(rows, shortened, without_answer)
+
+
+def fingerprint(*parts: TrainingRows) -> str:
+    """sha256 of the ids and labels of rows, in their order."""
+    text = json.dumps([part.rows for part in parts])
+    return hashlib.sha256(text.encode()).hexdigest()
