@@ -260,8 +260,10 @@ class ChatTrainer(SFTTrainer):
     ) -> None:
         folder = Path(resume_from_checkpoint)
         self.weights.put(self.weights.read(folder / WEIGHTS_FILE))
-        if (folder / BEST_WEIGHTS_FILE).is_file():
-            self.best_weights = self.weights.read(folder / BEST_WEIGHTS_FILE)
+        best = folder / BEST_WEIGHTS_FILE
+        # After a change of the data none of before is the best.
+        if self.history.best is not None and best.is_file():
+            self.best_weights = self.weights.read(best)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         random_states = self._random_states_of_all()

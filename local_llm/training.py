@@ -25,7 +25,12 @@ from trl import SFTConfig, pack_dataset
 from . import checkpoints, processes, trackers
 from .chat_datasets import Conversation
 from .chat_trainer import ChatTrainer
-from .errors import ConfigError, LocalLLMError, TrainingError
+from .errors import (
+    CheckpointError,
+    ConfigError,
+    LocalLLMError,
+    TrainingError,
+)
 from .finite_guard import check_weights
 from .library_defaults import DEFAULT_CADENCE
 from .memory import (
@@ -47,7 +52,7 @@ from .training_arguments import (
 from .training_history import TrainingHistory
 from .training_progress import Progress, Step, is_exhausted
 from .training_result import TrainingResult
-from .training_rows import TrainingRows, render_parts
+from .training_rows import TrainingRows, fingerprint, render_parts
 from .workloads import decide_checkpointing, loaded_workload
 
 if TYPE_CHECKING:
@@ -107,7 +112,7 @@ def train(
         min(settings.max_seq_length, base.context_size),
         settings.strict_data,
     )
-    history = _history_until(resume_from)
+    history = _history_until(resume_from, fingerprint(*parts))
     run = TrainingRun(weights, *parts, settings, folder, history)
     with (
         base.lock.training(LOCK_TIMEOUT_S),
@@ -122,11 +127,11 @@ def train(
     return result
 
 
-def _history_until(checkpoint: Path | None) -> TrainingHistory:
+def _history_until(checkpoint: Path | None, rows: str) -> TrainingHistory:
     if checkpoint is None:
-        return TrainingHistory()
+        return TrainingHistory(rows=rows)
     history = TrainingHistory.read(checkpoint)
-    history.resumed_at.append(checkpoints.step_of(checkpoint))
+    history.resume(checkpoints.step_of(checkpoint), rows)
     return history
 
 
@@ -176,9 +181,8 @@ class TrainingRun:
         trainer.add_callback(progress)
         if processes.is_main():
             self._add_trackers(trainer, resume_from)
+        self._measure_start(trainer, resume_from)
         if resume_from is None:
-            if self.held_out_rows.rows:
-                trainer.evaluate()
             trainer.train()
         elif not self._is_over(trainer, resume_from):
             _settle_shares(trainer)
@@ -195,6 +199,31 @@ class TrainingRun:
                 "for fine_tune",
             )
         return self._result(trainer)
+
+    def _measure_start(
+        self,
+        trainer: ChatTrainer,
+        resume_from: Path | None,
+    ) -> None:
+        """Measure the held-out loss before the first step on these rows."""
+        step = checkpoints.step_of(resume_from) if resume_from else 0
+        if step != self.history.measured_from:
+            return
+        if resume_from is not None:
+            if step >= trainer.total_steps():
+                raise CheckpointError(
+                    f"{resume_from} is at the end of the run that the other "
+                    "data makes: nothing would be learned from it",
+                    fix="raise num_train_epochs or max_steps, bring the data "
+                    "back, or begin anew with --overwrite",
+                )
+            trainer.load_checkpoint(resume_from)
+            self.notes.append(
+                f"the data changed at step {step}: the held-out loss before "
+                "is that of then, and only later weights could be kept",
+            )
+        if self.held_out_rows.rows:
+            trainer.evaluate()
 
     def _add_trackers(
         self,
@@ -322,7 +351,7 @@ class TrainingRun:
         return TrainingResult(
             losses=history.losses,
             held_out_losses=history.held_out_losses,
-            held_out_before=history.held_out_at(0),
+            held_out_before=history.held_out_at(history.measured_from),
             held_out_after=history.held_out_at(kept),
             steps=steps,
             best_step=best_step,

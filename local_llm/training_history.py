@@ -31,6 +31,11 @@ class TrainingHistory:
             Of the optimizer steps, without evaluations and checkpoints.
         resumed_at (`list[int]`):
             Steps from which the run went on after an interruption.
+        rows (`str`):
+            The fingerprint of the rows it trains and measures on.
+        measured_from (`int`):
+            The step from which the held-out losses are those of these rows;
+            0 where they never changed.
     """
 
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -38,13 +43,36 @@ class TrainingHistory:
     tokens_seen: int = 0
     seconds: float = 0.0
     resumed_at: list[int] = field(default_factory=list)
+    rows: str = ""
+    measured_from: int = 0
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """The step after training began with the lowest held-out loss, and
-        that loss; the first of equals."""
-        trained = [point for point in self.held_out_losses if point[0] > 0]
+        """The step after training on these rows began with the lowest
+        held-out loss, and that loss; the first of equals."""
+        trained = [
+            point
+            for point in self.held_out_losses
+            if point[0] > self.measured_from
+        ]
         return min(trained, key=lambda point: point[1], default=None)
+
+    def resume(self, step: int, rows: str) -> None:
+        """Go on from a step.
+
+        The held-out losses of other rows say nothing of these, and weights
+        that were the best on them have seen none of these.
+
+        Args:
+            step (`int`):
+                Where the run was interrupted.
+            rows (`str`):
+                The fingerprint of the rows from here on.
+        """
+        self.resumed_at.append(step)
+        if rows != self.rows:
+            self.rows, self.measured_from = rows, step
+            self.held_out_losses.clear()
 
     def evaluations_since_best(self) -> int:
         """How many evaluations in a row brought nothing better."""

@@ -17,8 +17,9 @@ class TrainingResult:
             Step, 0 before the first, and the loss of the held-out rows;
             empty without such rows.
         held_out_before, held_out_after (`float | None`):
-            Mean loss of the held-out tokens under the loss before training
-            and of the weights that were kept; None without held-out rows.
+            Mean loss of the held-out tokens under the loss before training,
+            or where the data changed, and of the weights that were kept;
+            None without held-out rows.
         steps (`int`):
             Optimizer steps.
         best_step (`int | None`):

@@ -5,6 +5,8 @@ Counts what it cuts and leaves out. Knows no weights. Raises DatasetError
 where nothing is left, or more is left out than is allowed.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -132,3 +134,9 @@ def render_parts(
             fix="raise max_seq_length, or use shorter conversations",
         )
     return rows, measured
+
+
+def fingerprint(*parts: TrainingRows) -> str:
+    """sha256 of the ids and labels of rows, in their order."""
+    text = json.dumps([part.rows for part in parts])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """A history knows its best step, and is the same when read again."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ HISTORY = TrainingHistory(
     tokens_seen=1234,
     seconds=5.5,
     resumed_at=[1],
+    rows="r1",
 )
 
 
@@ -46,6 +48,28 @@ def test_a_loss_is_found_by_its_step() -> None:
     assert HISTORY.held_out_at(0) == 1.0
     assert HISTORY.held_out_at(4) == 3.25
     assert HISTORY.held_out_at(5) is None
+
+
+def test_a_resume_with_the_same_rows_keeps_what_was_measured() -> None:
+    history = copy.deepcopy(HISTORY)
+    history.resume(4, "r1")
+    assert history.resumed_at == [1, 4]
+    assert history.held_out_losses == HISTORY.held_out_losses
+    assert (history.best, history.measured_from) == ((2, 3.0), 0)
+
+
+def test_a_resume_with_other_rows_forgets_what_was_measured_on_others() -> (
+    None
+):
+    history = copy.deepcopy(HISTORY)
+    history.resume(4, "r2")
+    assert (history.held_out_losses, history.measured_from) == ([], 4)
+    assert history.losses == HISTORY.losses
+    history.held_out_losses += [(4, 1.0), (5, 2.5), (6, 2.75)]
+    assert history.best == (5, 2.5)  # that of step 4 has seen none of them
+    assert history.evaluations_since_best() == 1
+    history.resume(6, "r2")
+    assert (history.best, history.measured_from) == ((5, 2.5), 4)
 
 
 def test_what_is_written_is_read_exactly(tmp_path: Path) -> None:

@@ -204,8 +204,53 @@ def test_a_run_goes_on_with_other_data_where_that_is_accepted(
     outcome = run(Attempt(begun, accept_data_change=True))
     assert outcome.code == 0
     assert outcome.resumed_at == [KILLED_AT]
-    changes = report_of(begun)["changes"]
-    assert any(one.startswith("data: ") for one in changes)
+    report = report_of(begun)
+    assert any(one.startswith("data: ") for one in report["changes"])
+    note = f"the data changed at step {KILLED_AT}: the held-out loss before "
+    assert any(one.startswith(note) for one in report["notes"])
+
+
+def test_other_data_is_measured_anew_and_what_is_kept_has_seen_some_of_it(
+    begun: Path,
+) -> None:
+    write_rows(begun / "data.json", ROWS, answer="Another")
+    outcome = run(Attempt(begun, accept_data_change=True))
+    measured = dict(outcome.held_out_losses)
+    assert list(measured) == [KILLED_AT, 12, STEPS]
+    assert outcome.best_step in (12, STEPS)
+    report = report_of(begun)
+    assert report["held_out_before"] == measured[KILLED_AT]
+    assert report["held_out_after"] == measured[outcome.best_step]
+
+
+def test_a_change_of_the_data_outlives_a_kill(begun: Path) -> None:
+    """What was measured on the old rows stays forgotten."""
+    write_rows(begun / "data.json", ROWS, answer="Another")
+    spot = Spot(f"{CHECKPOINTS}:commit")  # before the first on the new data
+    killed = run(Attempt(begun, accept_data_change=True, dies_at=spot))
+    assert killed.code == -signal.SIGKILL
+    outcome = run(Attempt(begun))
+    assert outcome.resumed_at == [KILLED_AT]
+    steps = [step for step, _ in outcome.held_out_losses]
+    assert steps == [KILLED_AT, 12, STEPS]
+
+
+def test_data_that_leaves_no_step_to_make_is_refused(place: Path) -> None:
+    once = {"max_steps": -1, "num_train_epochs": 1}
+    spot = Spot(f"{PROGRESS}.on_step_end", "after", 4)
+    killed = run(Attempt(place, training=once, dies_at=spot))
+    assert killed.code == -signal.SIGKILL
+    write_rows(place / "data.json", 10)  # two steps, and three are made
+    attempt = Attempt(place, training=once, accept_data_change=True)
+    refused = run(attempt)
+    assert refused.code == 3
+    assert "checkpoint-3 is at the end of the run" in refused.error
+    assert "raise num_train_epochs" in refused.error
+    assert not (place / "run").exists()
+    write_rows(place / "data.json", ROWS)
+    outcome = run(attempt)
+    assert outcome.resumed_at == [3]
+    assert outcome.held_out_losses[0][0] == 0
 
 
 # -- what is there already --------------------------------------------------

@@ -137,10 +137,10 @@ def _retyped(value: Any) -> Sequence[Any]:
     """The same in other types: a number as text, a boolean for a number."""
     text = value if isinstance(value, str) else json.dumps(value)
     number = value if isinstance(value, int | float) else len(text)
-    number = max(-1e300, min(number, 1e300))  # half of it is added
+    near = number if abs(number) < 10**300 else 0  # as a float at all
     return (
         *(text, repr(value), f" {text} ", f'"{text}"', [value], {"": value}),
-        *(bool(value), -number, number + 0.5, number * 10**6, [value, value]),
+        *(bool(value), -number, near + 0.5, number * 10**6, [value, value]),
     )
 
 
