@@ -51,6 +51,27 @@ def test_a_broken_config_file_is_bad_input_with_line_and_column(
     assert_is_an_error(shown, f"{configs}:2:")
 
 
+def test_a_run_that_failed_before_its_first_step_can_be_corrected(
+    run: Run,
+    configs: Path,
+) -> None:
+    right = json.loads(configs.read_text())
+    wrong = json.loads(configs.read_text())
+    lora = wrong[0]["fine_tune_config"]["lora_config"]
+    lora["trainable_token_indices"] = [99999]
+    configs.write_text(json.dumps(wrong))
+    call = arguments(configs, "--no-chat")
+    code, shown = run(*call)
+    assert code == 2
+    assert_is_an_error(shown, "trainable_token_indices", "found 99999")
+    for flags in ([], ["--resume"]):
+        assert run(*call, *flags)[0] == 2  # it is not in its own way
+    configs.write_text(json.dumps(right))
+    code, _ = run(*call)
+    assert code == 0
+    assert not list(configs.parent.glob("runs/*.unfinished*"))
+
+
 def test_a_config_file_that_is_not_there_is_bad_input(
     run: Run,
     tmp_path: Path,
