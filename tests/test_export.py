@@ -494,7 +494,7 @@ def test_without_a_network_the_retries_of_the_library_are_not_shown(
     run: Path,
 ) -> None:
     nowhere = Hub(url="http://127.0.0.1:9")
-    done = in_a_process(nowhere, run, "--push", "owner/name")
+    done = in_a_process(nowhere, run, "--merge", "--base", "owner/name")
     assert done.returncode == EXIT_ENVIRONMENT
     assert "the hub cannot be reached" in done.stderr
     assert "Retrying" not in done.stdout + done.stderr
