@@ -102,6 +102,18 @@ def test_loading_again_gives_the_untuned_model(project):
     assert said(model) == before
 
 
+def test_the_settings_of_the_weights_are_those_below_a_named_adapter(
+    with_run,
+):
+    plain = local_model(with_run)
+    assert plain.base_settings() == plain.settings
+    named = local_model(with_run, local_model_path="run").base_settings()
+    assert named.local_model_path is None
+    # The run was made in the folder that this one is a copy of.
+    assert Path(str(named.pretrained_model_name_or_path)).name == "model"
+    assert named.fine_tune_config == plain.settings.fine_tune_config
+
+
 @pytest.mark.parametrize("path", ["model", "run"])
 def test_two_named_models_are_a_contradiction(with_run, path):
     with pytest.raises(ConfigError, match="both given"):

@@ -74,6 +74,7 @@ def test_a_dry_run_finds_the_unfinished_run_that_is_in_the_way(
     unfinished = configs.parent / "runs" / "tiny.unfinished"
     unfinished.parent.mkdir()
     checkpoints.begin(unfinished, {})
+    checkpoints.commit(unfinished, 1, lambda folder: None)
     code, shown = run(*arguments(configs, "--dry-run"))
     assert code == 3
     assert "can go on with --resume" in shown
