@@ -44,6 +44,7 @@ from .schedules import keeps_best
 from .stop_signals import StopRequest, stop_on_signals
 from .trained_weights import TrainedWeights
 from .training_arguments import (
+    REFUSED_BY_TRL,
     build_arguments,
     chosen_training,
     evaluation_problems,
@@ -57,15 +58,6 @@ from .workloads import decide_checkpointing, loaded_workload
 
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
-
-_REFUSED_BY_TRL = (
-    AttributeError,
-    ImportError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What it and transformers raise at arguments that do not fit together."""
 
 
 def train(
@@ -267,7 +259,7 @@ class TrainingRun:
                     keeps_best=self.keeps_best,
                     commit=self._commit,
                 )
-            except _REFUSED_BY_TRL as error:
+            except REFUSED_BY_TRL as error:
                 raise refused_arguments(error) from error
             finally:
                 # trl makes them bfloat16, which rounds what an earlier run
@@ -391,7 +383,7 @@ def _translated_errors(run: TrainingRun) -> Iterator[None]:
             "gradient_accumulation_steps, a smaller max_seq_length, "
             "gradient_checkpointing true",
         ) from error
-    except (*_REFUSED_BY_TRL, OSError, RuntimeError) as error:
+    except (*REFUSED_BY_TRL, OSError, RuntimeError) as error:
         if processes.is_loss(error):
             raise processes.loss() from error
         raise TrainingError(

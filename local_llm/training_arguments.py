@@ -29,6 +29,15 @@ from .schedules import PADDED_TO
 if TYPE_CHECKING:
     from .settings import FineTuneSettings
 
+REFUSED_BY_TRL = (
+    AttributeError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What it and transformers raise at arguments that do not fit together."""
+
 _PLACE = "fine_tune_config.training_args"
 
 
@@ -253,7 +262,7 @@ def _owned(
 def _refusals_translated() -> Iterator[None]:
     try:
         yield
-    except (TypeError, ValueError, ImportError) as error:
+    except REFUSED_BY_TRL as error:
         raise refused_arguments(error) from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from child_runs import ROWS, STEPS, Attempt, make_place, run
+from child_runs import PUBLISHED, ROWS, STEPS, Attempt, make_place, run
 from comparison import Unhurt, adapter_of, assert_equal_runs, report_of
 from kill_points import CHECKPOINTS, PROGRESS, TRAINER
 from spots import REACHED, Spot, wait_until
@@ -211,14 +211,19 @@ def test_a_run_goes_on_with_other_data_where_that_is_accepted(
 
 
 def test_other_data_is_measured_anew_and_what_is_kept_has_seen_some_of_it(
-    begun: Path,
+    place: Path,
 ) -> None:
-    write_rows(begun / "data.json", ROWS, answer="Another")
-    outcome = run(Attempt(begun, accept_data_change=True))
+    variant = "length-grouped"
+    assert PUBLISHED[variant] == "best"
+    spot = Spot(f"{PROGRESS}.on_step_end", "after", KILLED_AT + 2)
+    killed = run(Attempt(place, variant, dies_at=spot))
+    assert killed.code == -signal.SIGKILL
+    write_rows(place / "data.json", ROWS, answer="Another")
+    outcome = run(Attempt(place, variant, accept_data_change=True))
     measured = dict(outcome.held_out_losses)
     assert list(measured) == [KILLED_AT, 12, STEPS]
     assert outcome.best_step in (12, STEPS)
-    report = report_of(begun)
+    report = report_of(place)
     assert report["held_out_before"] == measured[KILLED_AT]
     assert report["held_out_after"] == measured[outcome.best_step]
 
