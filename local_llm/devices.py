@@ -156,12 +156,15 @@ def _measured_as_fast() -> bool:
 
 
 def _machine_key() -> str:
-    """What the answer depends on, as a name for a file."""
+    """What the answer depends on, as a name for a file.
+
+    The number of threads is left out: a run that is resumed with another one
+    must compute in the format that it began with.
+    """
     parts = (
         platform.node(),
         torch.backends.cpu.get_cpu_capability(),
         torch.__version__,
-        torch.get_num_threads(),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 

@@ -235,6 +235,18 @@ def test_what_was_measured_is_kept_for_the_next_process(
     assert measure(tmp_path / "new") is True
 
 
+def test_what_was_measured_holds_for_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    measure = devices.cpu_computes_bfloat16_fast.__wrapped__
+    monkeypatch.setattr(devices, "_seconds", lambda dtype: 1.0)
+    for number in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda one=number: one)
+        assert measure(tmp_path / "new") is False
+        monkeypatch.setattr(devices, "_seconds", {}.get)
+
+
 def test_a_folder_that_cannot_be_written_costs_only_the_measurement(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
