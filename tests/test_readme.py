@@ -48,14 +48,23 @@ COSTS = {
         "{replies[held_out_loss][1]:.2f} after"
     ),
     "training, against trl's defaults on the same rows": (
-        "{training[mixed][speed_to_trl]:.2f} times the tokens/s, "
-        "{training[equal][speed_to_trl]:.2f} times on rows of one length; "
-        "{training[mixed][peak_to_trl]:.2f} times the peak memory, since "
+        "{training[mixed][speed_to][trl]:.2f} times the tokens/s, "
+        "{training[equal][speed_to][trl]:.2f} times on rows of one length; "
+        "{training[mixed][peak_to][trl]:.2f} times the peak memory, since "
         "trl's defaults switch gradient checkpointing on"
     ),
+    "training, against trl without gradient checkpointing": (
+        "{training[mixed][speed_to][trl without checkpointing]:.2f} times "
+        "the tokens/s, "
+        "{training[equal][speed_to][trl without checkpointing]:.2f} times on "
+        "rows of one length; "
+        "{training[mixed][peak_to][trl without checkpointing]:.2f} times "
+        "the peak memory"
+    ),
     "training, against a plain loop with full logits": (
-        "{training[mixed][speed_to_plain]:.2f} times the tokens/s, "
-        "{training[mixed][peak_to_plain]:.2f} times the peak memory"
+        "{training[mixed][speed_to][plain]:.2f} times the tokens/s, "
+        "{training[mixed][peak_to][plain]:.2f} times the peak memory; "
+        "{training[equal][peak_to][plain]:.2f} times on rows of one length"
     ),
     "generation": (
         "{speed[tokens_per_s][bare before][median]:.0f} tokens/s bare, "
