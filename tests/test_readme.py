@@ -32,7 +32,7 @@ COSTS = {
         "{program[program_peak_gb]:.1f} GB at the peak of training, "
         "{program[second_run_peak_gb]:.1f} GB without"
     ),
-    "memory of the conversion, once, in a process of its own": (
+    "memory of the largest process, the one-time conversion included": (
         "{program[first_run_peak_gb]:.1f} GB"
     ),
     "replies to 24 unseen prompts that end by themselves": (
