@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-PACKAGE = "local_llm"
+PACKAGES = ("local_llm", "alpha_umi")
+IN_A_PACKAGE = tuple(f"{package}." for package in PACKAGES)
 
 ROWS: tuple[tuple[str, ...], ...] = (
     # 0: the standard library alone
@@ -129,6 +130,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model",),
     ("local_llm.planning",),
+    # the multi-LLM agent: what the roles say, read and learn
+    ("alpha_umi.protocol",),
+    ("alpha_umi.prompts",),
+    ("alpha_umi.roles",),
+    ("alpha_umi.records",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -183,12 +189,13 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def own_modules() -> dict[str, Path]:
     """The modules of the project by their dotted name."""
     top = {path.stem: path for path in PROJECT.glob("*.py")}
-    package = {
-        f"{PACKAGE}.{path.stem}": path
-        for path in (PROJECT / PACKAGE).rglob("*.py")
+    packages = {
+        f"{package}.{path.stem}": path
+        for package in PACKAGES
+        for path in (PROJECT / package).rglob("*.py")
         if path.stem != "__init__"
     }
-    return {**top, **package}
+    return {**top, **packages}
 
 
 def name_of(value: Path | str) -> str:
@@ -276,8 +283,8 @@ def test_agentscope_is_imported_where_it_is_allowed(module: str) -> None:
 
 
 @every_module
-def test_the_package_imports_no_module_of_the_top_level(module: str) -> None:
-    if not module.startswith(f"{PACKAGE}."):
+def test_a_package_imports_no_module_of_the_top_level(module: str) -> None:
+    if not module.startswith(IN_A_PACKAGE):
         return
     top = {name for name in MODULES if "." not in name}
     assert top.isdisjoint(imported(module))
@@ -376,8 +383,8 @@ def test_everything_is_caught_in_the_documented_places_alone(
 
 
 @every_module
-def test_the_package_prints_nothing(module: str) -> None:
-    if module in COMMANDS or not module.startswith(f"{PACKAGE}."):
+def test_a_package_prints_nothing(module: str) -> None:
+    if module in COMMANDS or not module.startswith(IN_A_PACKAGE):
         return
     printing = [
         node.lineno
@@ -475,6 +482,7 @@ def test_an_installation_has_every_module_of_the_top_level() -> None:
 def test_an_installation_has_the_package_whole() -> None:
     folders = {
         ".".join(path.parent.relative_to(PROJECT).parts)
-        for path in (PROJECT / PACKAGE).rglob("*.py")
+        for package in PACKAGES
+        for path in (PROJECT / package).rglob("*.py")
     }
     assert set(packaging()["tool"]["setuptools"]["packages"]) == folders

@@ -1,0 +1,97 @@
+# -*- coding: utf-8 -*-
+"""The roles: what each reads, which adapter speaks it, where it stops.
+
+`planner`, `caller` and `summarizer` of the multi-LLM agent, and `backbone`,
+which does all three in one text. Knows no models. Raises nothing.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from . import prompts
+from .prompts import PromptStyle
+from .protocol import Tool, Utterance, gives_up, without_decision
+
+
+class Role(StrEnum):
+    """Who speaks; also the names of the adapters and their folders."""
+
+    BACKBONE = "backbone"
+    PLANNER = "planner"
+    CALLER = "caller"
+    SUMMARIZER = "summarizer"
+
+
+TEAM = (Role.PLANNER, Role.CALLER, Role.SUMMARIZER)
+"""The roles of the multi-LLM agent."""
+
+
+class RoleModel(Protocol):
+    """A model that plays a role: a local adapter, or one far away."""
+
+    def stream(
+        self,
+        prompt: str,
+        tools: Sequence[Tool] = (),
+    ) -> AsyncIterator[str]:
+        """Reply to a prompt, in parts.
+
+        Args:
+            prompt (`str`):
+                What `role_prompt` gives.
+            tools (`Sequence[Tool]`, optional):
+                Where given, the reply is a call of one of them; a model that
+                can be held to that holds itself to it.
+        """
+        ...
+
+
+def role_prompt(
+    role: Role,
+    style: PromptStyle,
+    tools: Sequence[Tool],
+    history: Sequence[Utterance],
+) -> str:
+    """What a role is asked at one point of a trajectory.
+
+    Args:
+        role (`Role`):
+            Who is asked.
+        style (`PromptStyle`):
+            How the prompt is written.
+        tools (`Sequence[Tool]`):
+            What may be called; the summarizer does not see them.
+        history (`Sequence[Utterance]`):
+            What was said; for caller and summarizer it ends with the
+            planner's text.
+    """
+    template = getattr(prompts.templates(style), role.value)
+    thought = history[-1].text if role is Role.CALLER else ""
+    seen = merge_for_backbone(history) if role is Role.BACKBONE else history
+    return prompts.render(template, style, tools, seen, thought)
+
+
+def merge_for_backbone(
+    utterances: Sequence[Utterance],
+) -> list[Utterance]:
+    """What one model says that plays all roles: rationale and call, or
+    rationale and answer, as one text of the assistant."""
+    merged: list[Utterance] = []
+    for one in utterances:
+        if one.speaker == "caller":
+            rationale = without_decision(merged.pop().text)
+            merged.append(_assistant(f"{rationale}\n{one.text}"))
+        elif one.speaker == "conclusion":
+            rationale = without_decision(merged.pop().text)
+            merged.append(_assistant(f"{rationale}\nconclusion: {one.text}"))
+        elif gives_up(one):
+            rationale = without_decision(one.text)
+            merged.append(_assistant(f"{rationale}\nconclusion: give up."))
+        else:
+            merged.append(one)
+    return merged
+
+
+def _assistant(text: str) -> Utterance:
+    return Utterance("assistant", text)
