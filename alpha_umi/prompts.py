@@ -85,8 +85,7 @@ _BRIEF = Prompts(
         "Next: give up."
     ),
     caller=(
-        "Tools:\n{doc}\n\n{history}\n"
-        "Write the call: Action and Action Input."
+        "Tools:\n{doc}\n\n{history}\nWrite the call: Action and Action Input."
     ),
     summarizer="{history}\nAnswer the user.",
 )

@@ -6,6 +6,7 @@ which does all three in one text. Knows no models. Raises nothing.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -27,6 +28,14 @@ TEAM = (Role.PLANNER, Role.CALLER, Role.SUMMARIZER)
 """The roles of the multi-LLM agent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text of a reply, and how many tokens it took."""
+
+    text: str
+    tokens: int
+
+
 class RoleModel(Protocol):
     """A model that plays a role: a local adapter, or one far away."""
 
@@ -34,7 +43,8 @@ class RoleModel(Protocol):
         self,
         prompt: str,
         tools: Sequence[Tool] = (),
-    ) -> AsyncIterator[str]:
+        attempt: int = 0,
+    ) -> AsyncIterator[Delta]:
         """Reply to a prompt, in parts.
 
         Args:
@@ -43,8 +53,24 @@ class RoleModel(Protocol):
             tools (`Sequence[Tool]`, optional):
                 Where given, the reply is a call of one of them; a model that
                 can be held to that holds itself to it.
+            attempt (`int`, optional):
+                Above 0 the same prompt was asked before and another reply
+                is wanted.
+
+        Raises:
+            `GenerationError`: There is no reply.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Who plays the three roles, and how they are asked."""
+
+    planner: RoleModel
+    caller: RoleModel
+    summarizer: RoleModel
+    style: PromptStyle = "brief"
 
 
 def role_prompt(

@@ -134,7 +134,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.protocol",),
     ("alpha_umi.prompts",),
     ("alpha_umi.roles",),
-    ("alpha_umi.records",),
+    ("alpha_umi.moves", "alpha_umi.records"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),

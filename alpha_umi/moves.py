@@ -1,0 +1,148 @@
+# -*- coding: utf-8 -*-
+"""One step of the multi-LLM agent: a plan, then a call, an answer or the end.
+
+Asks the planner, and whoever it passes the turn to. Runs no tool and keeps no
+history, so that a search over simulated tools and an AgentScope agent take
+their steps from here alike. Raises what the models of the roles raise.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from .protocol import (
+    Call,
+    Decision,
+    Plan,
+    Tool,
+    Utterance,
+    is_blank,
+    read_call,
+    read_plan,
+    states_decision,
+)
+from .roles import Delta, Role, RoleModel, Team, role_prompt
+
+BLANK_PLANS = 5
+"""How often a planner that says nothing is asked again; as in the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """New text of a role, as it comes.
+
+    Attributes:
+        role (`Role`):
+            Who speaks.
+        text (`str`):
+            What is new.
+        tokens (`int`):
+            How many tokens it took.
+        attempt (`int`):
+            Counts a planner's attempts: what it said in the one before is
+            void.
+    """
+
+    role: Role
+    text: str
+    tokens: int
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a step came to: exactly one of call, answer and neither.
+
+    Attributes:
+        plan (`Plan`):
+            What the planner said.
+        call (`Call | None`):
+            What to call, where it is the caller's turn.
+        answer (`str | None`):
+            What the user is told, where the task is finished.
+    """
+
+    plan: Plan
+    call: Call | None = None
+    answer: str | None = None
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """What this step adds to the history."""
+        said = [Utterance("assistant", self.plan.text)]
+        if self.call is not None:
+            said.append(Utterance("caller", self.call.text))
+        if self.answer is not None:
+            said.append(Utterance("conclusion", self.answer))
+        return tuple(said)
+
+
+async def next_move(
+    team: Team,
+    tools: Sequence[Tool],
+    history: Sequence[Utterance],
+) -> AsyncIterator[Spoken | Move]:
+    """Take one step.
+
+    Args:
+        team (`Team`):
+            Who is asked.
+        tools (`Sequence[Tool]`):
+            What may be called.
+        history (`Sequence[Utterance]`):
+            All that was said, from the user's first turn on.
+
+    Yields:
+        `Spoken`: The texts of the roles, as they come.
+        `Move`: Last, what it came to. A planner that stays silent gives up.
+
+    Raises:
+        `GenerationError`: A model has no reply.
+    """
+    plan = Plan(Decision.GIVE_UP.phrase, Decision.GIVE_UP, False)
+    prompt = role_prompt(Role.PLANNER, team.style, tools, history)
+    for attempt in range(1 + BLANK_PLANS):
+        said: list[str] = []
+        deltas = team.planner.stream(prompt, attempt=attempt)
+        async for spoken in _listen(Role.PLANNER, deltas, said, attempt):
+            yield spoken
+        text = "".join(said)
+        if not is_blank(text):
+            plan = read_plan(text)
+            break
+    if plan.decision is Decision.GIVE_UP:
+        yield Move(plan)
+        return
+    seen = [*history, Utterance("assistant", plan.text)]
+    said = []
+    role, model = _next_role(team, plan)
+    prompt = role_prompt(role, team.style, tools, seen)
+    offered = tools if role is Role.CALLER else ()
+    async for spoken in _listen(role, model.stream(prompt, offered), said):
+        yield spoken
+    text = "".join(said).strip()
+    if role is Role.CALLER:
+        yield Move(plan, call=read_call(text))
+    else:
+        yield Move(plan, answer=text)
+
+
+def _next_role(team: Team, plan: Plan) -> tuple[Role, RoleModel]:
+    if plan.decision is Decision.CALL:
+        return Role.CALLER, team.caller
+    return Role.SUMMARIZER, team.summarizer
+
+
+async def _listen(
+    role: Role,
+    deltas: AsyncIterator[Delta],
+    said: list[str],
+    attempt: int = 0,
+) -> AsyncIterator[Spoken]:
+    """Note what is said and pass it on; of a planner up to its decision."""
+    has_decided = False
+    async for delta in deltas:
+        text = "" if has_decided else delta.text
+        said.append(delta.text)
+        yield Spoken(role, text, delta.tokens, attempt)
+        if role is Role.PLANNER and not has_decided:
+            has_decided = states_decision("".join(said))
