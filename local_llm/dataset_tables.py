@@ -61,10 +61,13 @@ def delimited_rows(
                 fix="put quotes around values with commas, quotes or line "
                 "breaks, and double the quotes inside",
             )
-        yield place, {
-            name: value or None
-            for name, value in zip(names, values, strict=True)
-        }
+        yield (
+            place,
+            {
+                name: value or None
+                for name, value in zip(names, values, strict=True)
+            },
+        )
 
 
 def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -66,6 +66,11 @@ class LoadedModel:
         return self._base
 
     @property
+    def adapter(self) -> str | None:
+        """The name of the adapter in use, None for the bare base model."""
+        return self._adapter
+
+    @property
     def is_fine_tuned(self) -> bool:
         """Whether replies come from an adapter or a model trained here."""
         return self._adapter is not None or self.report is not None
@@ -145,6 +150,10 @@ class LoadedModel:
             reports.check_run(folder)
         self._load_finished(folder, report)
         log.info("adapter loaded folder=%s", folder)
+
+    def unload_adapter(self) -> None:
+        """Answer with the bare base model again; the adapter is freed."""
+        self._use(self.base, None)
 
     def load_tokenizer(
         self,

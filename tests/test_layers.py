@@ -124,7 +124,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.shared_batches",),
     ("local_llm.chat_trainer",),
     ("local_llm.training_progress",),
-    ("local_llm.generation", "local_llm.training"),
+    (
+        "local_llm.batched_replies",
+        "local_llm.generation",
+        "local_llm.training",
+    ),
     ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),

@@ -1,0 +1,162 @@
+# -*- coding: utf-8 -*-
+"""Trains the adapters of arms, stage by stage, on one shared base model.
+
+Each stage is a fine-tuning run of `local_llm` with all that one has: a folder
+with a report, checkpoints, resume, and reuse of a run of the very same base,
+data and settings. Generates nothing. Raises what fine-tuning raises.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_llm import atomic_files
+from local_llm.local_model import LocalModel
+from local_llm.reports import RunReport
+from local_llm.settings import (
+    DEFAULT_FINE_TUNING,
+    FineTuneSettings,
+    ModelSettings,
+)
+from local_llm.surroundings import Surroundings
+from local_llm.training_arguments import chosen_training
+
+from .arms import Arm, Part, Stage, epochs_of, hyperparameters_of, stages_of
+from .protocol import Trajectory
+from .records import Record, records_of
+from .tool_agent_settings import ToolAgentSettings
+
+_HALVES: dict[Part, slice] = {
+    "all": slice(None),
+    "first half": slice(0, None, 2),
+    "second half": slice(1, None, 2),
+}
+
+
+@dataclass(frozen=True)
+class GLPFT:
+    """Where and how arms are trained.
+
+    Attributes:
+        settings (`ToolAgentSettings`):
+            The base model and the hyperparameters of the stages.
+        surroundings (`Surroundings`):
+            Folders, token and listener.
+        trajectories (`Sequence[Trajectory]`):
+            What is learned.
+        output (`Path`):
+            A folder in which each stage gets one.
+        seed (`int`):
+            For the adapters' first weights and the order of the rows.
+        on_stage (`Callable[[Stage], None]`):
+            Told when a stage begins.
+    """
+
+    settings: ToolAgentSettings
+    surroundings: Surroundings
+    trajectories: Sequence[Trajectory]
+    output: Path
+    seed: int
+    on_stage: Callable[[Stage], None] = lambda stage: None
+
+    def train(self, arms: Sequence[Arm]) -> dict[str, RunReport]:
+        """Train every stage that the arms need, each once.
+
+        A run that was interrupted goes on, a finished one is used.
+
+        Returns:
+            `dict[str, RunReport]`: By the name of the stage.
+        """
+        reports = {}
+        for stage in stages_of(arms):
+            self.on_stage(stage)
+            reports[stage.name] = self.train_stage(stage)
+        return reports
+
+    def train_stage(self, stage: Stage) -> RunReport:
+        """Train one stage, or use the run that is there."""
+        model = LocalModel(self.stage_settings(stage), self.surroundings)
+        data = model.read_data()
+        model.load_model()
+        if stage.starts_from is not None:
+            model.load_adapter(self.output / stage.starts_from)
+        try:
+            return model.ensure_fine_tuned(data)
+        finally:
+            model.unload_adapter()
+
+    def stage_settings(self, stage: Stage) -> ModelSettings:
+        """The settings of a stage's run; writes the rows it learns from."""
+        return dataclasses.replace(
+            self.settings.model,
+            config_name=f"{self.settings.config_name}, {stage.name}",
+            data_path=str(self.write_rows(stage)),
+            output_dir=self.output / stage.name,
+            fine_tune_config=dataclasses.replace(
+                self._fine_tuning,
+                training_args=self._training_args(stage),
+                continue_lora_finetuning=stage.starts_from is not None,
+                data_format="prompt_completion",
+            ),
+        )
+
+    def write_rows(self, stage: Stage) -> Path:
+        """Write what a stage learns from, a JSON object in each line."""
+        rows = [
+            {"prompt": one.input, "completion": one.target}
+            for one in self.records(stage)
+        ]
+        text = "".join(
+            f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows
+        )
+        path = self.output / "rows" / f"{stage.name}.jsonl"
+        return atomic_files.write_text(path, text)
+
+    def records(self, stage: Stage) -> list[Record]:
+        """What a stage learns from."""
+        return [
+            record
+            for trajectory in self.trajectories[_HALVES[stage.part]]
+            for role in stage.roles
+            for record in records_of(
+                trajectory,
+                role,
+                self.settings.prompt_style,
+            )
+        ]
+
+    def optimizer_steps(self, stage: Stage) -> int:
+        """How many steps a stage takes, where every row fits."""
+        if stage.steps_of:
+            return sum(map(self.optimizer_steps, stage.steps_of))
+        arguments = chosen_training(self._fine_tuning)
+        rows = len({(one.input, one.target) for one in self.records(stage)})
+        at_once = arguments["per_device_train_batch_size"]
+        accumulated = arguments.get("gradient_accumulation_steps", 1)
+        in_epoch = math.ceil(math.ceil(rows / at_once) / accumulated)
+        return math.ceil(in_epoch * epochs_of(stage, self.settings))
+
+    @property
+    def _fine_tuning(self) -> FineTuneSettings:
+        return self.settings.model.fine_tune_config or DEFAULT_FINE_TUNING
+
+    def _training_args(self, stage: Stage) -> dict[str, Any]:
+        chosen = hyperparameters_of(stage, self.settings)
+        length = (
+            {"max_steps": self.optimizer_steps(stage)}
+            if stage.steps_of
+            else {"num_train_epochs": epochs_of(stage, self.settings)}
+        )
+        return {
+            **self._fine_tuning.training_args,
+            **length,
+            "learning_rate": chosen.learning_rate,
+            # Below 1 it is the share of all steps.
+            "warmup_steps": chosen.warmup_ratio,
+            "weight_decay": chosen.weight_decay,
+            "seed": self.seed,
+        }
