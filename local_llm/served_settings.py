@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from local_llm.served_values import SERVED_RULES
 from local_llm.settings import (
     ModelSettings,
     entry_place,
@@ -22,9 +23,10 @@ from local_llm.settings_checks import (
     Findings,
     check_section,
     check_values,
-    own_section,
 )
 from local_llm.settings_file import shown
+from local_llm.settings_names import TOP_LEVEL
+from local_llm.settings_sections import Family, own_section
 
 SERVED_TYPE: Literal["openai_chat"] = "openai_chat"
 
@@ -66,12 +68,14 @@ class ServedModelSettings:
     system_prompt: str | None = None
 
 
-SERVED = own_section("openai_chat", "", ServedModelSettings)
-CLIENT = own_section("client_args", "client_args", ClientSettings)
+FAMILY = Family(SERVED_RULES, {"openai_chat": TOP_LEVEL})
+SERVED = own_section("openai_chat", "", ServedModelSettings, FAMILY)
+CLIENT = own_section("client_args", "client_args", ClientSettings, FAMILY)
 GENERATE = own_section(
     "generate_args",
     "generate_args",
     ServedGenerationSettings,
+    FAMILY,
 )
 REQUIRED = ("config_name", "model_type", "model_name")
 

@@ -66,5 +66,3 @@ SERVED_RULES: dict[str, dict[str, Rule]] = {
         "seed": Rule("makes drawn replies repeatable", minimum=0),
     },
 }
-
-ALL_RULES: dict[str, dict[str, Rule]] = {**RULES, **SERVED_RULES}

@@ -21,8 +21,6 @@ from local_llm.settings_checks import (
     Findings,
     check_section,
     check_values,
-    library_section,
-    own_section,
 )
 from local_llm.settings_combinations import (
     entry_problems,
@@ -40,6 +38,13 @@ from local_llm.settings_file import (
     read_entries,
     shown,
 )
+from local_llm.settings_names import PROGRAMS
+from local_llm.settings_sections import (
+    LOCAL,
+    Family,
+    library_section,
+    own_section,
+)
 
 __all__ = [
     "DEFAULT_FINE_TUNING",
@@ -47,9 +52,12 @@ __all__ = [
     "FineTuneSettings",
     "GenerationSettings",
     "ModelSettings",
+    "check_model",
     "hub_token",
     "load_all_settings",
     "load_settings",
+    "model_settings",
+    "other_type",
     "parse_fine_tune_config",
     "parse_settings",
     "project_folder",
@@ -202,11 +210,31 @@ def parse_settings(raw: dict[str, Any], where: str) -> ModelSettings:
     if not isinstance(raw, dict):
         findings.add("", f"wanted an object, found {shown(raw)}")
     elif _is_for_another_program(raw):
-        findings.add("model_type", _other_type(raw["model_type"]))
+        findings.add("model_type", other_type(MODEL_TYPE, raw["model_type"]))
     elif check_values(raw, "", findings):
         values = _entry_values(raw, findings)
+        findings.problems += entry_problems(raw, values)
     findings.finish(where)
-    return _model_settings(values)
+    return model_settings(values)
+
+
+def check_model(
+    raw: dict[str, Any],
+    family: Family,
+    findings: Findings,
+) -> dict[str, Any]:
+    """The right values of a model that another program's entry holds.
+
+    Args:
+        raw (`dict[str, Any]`): What stands under the key of the model: keys
+            of an entry without `config_name` and `model_type`.
+        family (`Family`): Where its sections stand in that entry.
+        findings (`Findings`): Where problems go, with paths in the model.
+    """
+    values = _entry_values(raw, findings, family)
+    named = {"config_name": "", "model_type": MODEL_TYPE, **raw}
+    findings.problems += entry_problems(named, values)
+    return values
 
 
 def parse_fine_tune_config(
@@ -256,30 +284,40 @@ def entry_place(path: Path, entry: Mapping[str, Any]) -> str:
     return f"{absolute(path)}, entry {quoted(entry['config_name'])}"
 
 
+def other_type(wanted: str, found: object) -> str:
+    """What to say of an entry whose `model_type` is another one.
+
+    Args:
+        wanted (`str`): The type that is read.
+        found (`object`): That of the entry.
+    """
+    program = PROGRAMS.get(str(found))
+    reader = f"{program} runs it" if program else "another program reads it"
+    return f"wanted {wanted!r}, found {shown(found)}; {reader}"
+
+
 def _is_for_another_program(raw: Mapping[str, Any]) -> bool:
     model_type = raw.get("model_type", MODEL_TYPE)
     return isinstance(model_type, str) and model_type != MODEL_TYPE
 
 
-def _other_type(model_type: str) -> str:
-    return (
-        f"wanted {MODEL_TYPE!r}, found {shown(model_type)}, which another "
-        "program reads"
-    )
-
-
-def _entry_values(raw: dict[str, Any], findings: Findings) -> dict[str, Any]:
-    values = check_section(raw, ENTRY, findings)
+def _entry_values(
+    raw: dict[str, Any],
+    findings: Findings,
+    family: Family = LOCAL,
+) -> dict[str, Any]:
+    values = check_section(raw, ENTRY.within(family), findings)
     if "generation" in values:
         values["generation"] = check_section(
             values["generation"],
-            GENERATION,
+            GENERATION.within(family),
             findings,
         )
     if values.get("fine_tune_config") is not None:
         values["fine_tune_config"] = _check_fine_tune(
             values["fine_tune_config"],
             findings,
+            family,
         )
     if "data_path" in values:
         values["data_path"] = check_data_path(
@@ -287,19 +325,22 @@ def _entry_values(raw: dict[str, Any], findings: Findings) -> dict[str, Any]:
             "data_path",
             findings,
         )
-    findings.problems += entry_problems(raw, values)
     return values
 
 
-def _check_fine_tune(raw: object, findings: Findings) -> dict[str, Any]:
-    values = check_section(raw, FINE_TUNE, findings)
+def _check_fine_tune(
+    raw: object,
+    findings: Findings,
+    family: Family = LOCAL,
+) -> dict[str, Any]:
+    values = check_section(raw, FINE_TUNE.within(family), findings)
     columns = values.get("columns")
     check_columns(columns, f"{FINE_TUNE.path}.columns", findings)
     for name in LIBRARY_SECTIONS:
         if values.get(name) is None:
             continue
         try:
-            section = library_section(name)
+            section = library_section(name).within(family)
         except ConfigError as error:
             findings.add(
                 f"{FINE_TUNE.path}.{name}",
@@ -311,7 +352,12 @@ def _check_fine_tune(raw: object, findings: Findings) -> dict[str, Any]:
     return values
 
 
-def _model_settings(values: dict[str, Any]) -> ModelSettings:
+def model_settings(values: dict[str, Any]) -> ModelSettings:
+    """The settings that checked values make.
+
+    Args:
+        values (`dict[str, Any]`): Those of an entry, its name included.
+    """
     values = copy.deepcopy(values)
     if "generation" in values:
         values["generation"] = GenerationSettings(**values["generation"])

@@ -5,20 +5,17 @@ Collects every problem and warning; knows nothing of files or of what the
 sections mean together. Raises ConfigError only through `Findings.finish`.
 """
 
-import ast
-import dataclasses
+import contextlib
 import difflib
 import logging
 import math
 import re
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Collection
 from pathlib import PurePath
 from typing import Any
 
 from local_llm.errors import ConfigError
 from local_llm.library_fields import LIBRARIES, library_fields
-from local_llm.served_values import ALL_RULES, SERVED_RULES
 from local_llm.settings_file import (
     MAX_DEPTH,
     MAX_DIGITS,
@@ -31,24 +28,15 @@ from local_llm.settings_file import (
     shown,
     walk,
 )
-from local_llm.settings_names import OLD_NAMES, RESERVED, SECRET_KEYS
+from local_llm.settings_names import OLD_NAMES, SECRET_KEYS, TOP_LEVEL
 from local_llm.settings_rules import Rule
-from local_llm.settings_values import RULES
-from local_llm.value_kinds import Kind, accepts, described, parse_annotation
+from local_llm.settings_sections import Family, Section
+from local_llm.value_kinds import Kind, accepts, described
 
 log = logging.getLogger("local_llm.settings")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ANY = Rule("")
-_LEVELS = {
-    "entry": "the top level of the entry",
-    "generation": "generation",
-    "fine_tune_config": "fine_tune_config",
-    "data_source": "a source of data_path",
-    "openai_chat": "the top level of the entry",
-    "client_args": "client_args",
-    "generate_args": "generate_args",
-}
 # The original example wrote these as strings.
 _OLD_SECTIONS = ("bnb_config", "fine_tune_config")
 _OLD_BOOLEANS: dict[str, object] = {"True": True, "False": False}
@@ -73,6 +61,30 @@ class Findings:
         self.problems.append(f"{path}: {problem}" if path else problem)
         self.bad_paths.add(path)
 
+    def inside(self, path: str) -> "Findings":
+        """What is known of an object that is checked on its own.
+
+        Args:
+            path (`str`): Its key path; paths found in it start there.
+        """
+        inner = Findings()
+        inner.bad_paths = {
+            one.removeprefix(f"{path}.")
+            for one in self.bad_paths
+            if one.startswith(f"{path}.")
+        }
+        return inner
+
+    def take(self, path: str, inner: "Findings") -> None:
+        """Note what was found in an object that was checked on its own.
+
+        Args:
+            path (`str`): Its key path.
+            inner (`Findings`): What `inside` gave, filled.
+        """
+        self.problems += [f"{path}.{line}" for line in inner.problems]
+        self.warnings += [f"{path}.{line}" for line in inner.warnings]
+
     def finish(self, where: str) -> None:
         """Raise every problem at once, or log every warning.
 
@@ -83,49 +95,6 @@ class Findings:
             raise ConfigError(masked(where), capped(self.problems))
         for warning in self.warnings:
             log.warning("%s: %s", masked(where), warning)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Section:
-    """An object of the config.
-
-    Args:
-        name (`str`): Its key in the tables of rules.
-        path (`str`): Its key path in an entry; empty for the entry itself.
-        kinds (`Mapping[str, tuple[Kind, ...]]`): What its keys accept.
-        title (`str`): What its keys belong to, for messages.
-    """
-
-    name: str
-    path: str
-    kinds: Mapping[str, tuple[Kind, ...]]
-    title: str
-
-
-def own_section(name: str, path: str, values: type) -> Section:
-    """The section that fills a frozen dataclass of this package.
-
-    Args:
-        name (`str`): Its key in the tables of rules.
-        path (`str`): Its key path.
-        values (`type`): The dataclass.
-    """
-    kinds = {
-        field.name: _own_kinds(str(field.type))
-        for field in dataclasses.fields(values)
-    }
-    return Section(name, path, kinds, "this section")
-
-
-def library_section(name: str) -> Section:
-    """The section that a library's class reads.
-
-    Args:
-        name (`str`): "training_args", "lora_config" or "bnb_config".
-    """
-    kinds = {key: field.kinds for key, field in library_fields(name).items()}
-    path = f"fine_tune_config.{name}"
-    return Section(name, path, kinds, LIBRARIES[name].title)
 
 
 def check_values(
@@ -186,20 +155,6 @@ def check_section(
     return right
 
 
-@cache
-def _own_kinds(annotation: str) -> tuple[Kind, ...]:
-    # An own section inside another is an object; it is checked on its own.
-    names = {
-        node.id
-        for node in ast.walk(ast.parse(annotation))
-        if isinstance(node, ast.Name)
-    }
-    for name in names:
-        if name.endswith("Settings"):
-            annotation = annotation.replace(name, "dict")
-    return parse_annotation(annotation)
-
-
 def _secret_problem(spot: Spot) -> str:
     if isinstance(spot.key, str) and spot.key.lower() in SECRET_KEYS:
         return "a token does not belong in a config"
@@ -225,14 +180,15 @@ def _is_text(text: str) -> bool:
 def _key_problem(key: object, section: Section, findings: Findings) -> str:
     if not isinstance(key, str):
         return f"wanted a string as key, found {shown(key)}"
-    reason = RESERVED.get(section.name, {}).get(key)
+    top = section.family.level("entry")
+    reason = section.reserved.get(key)
     if reason:
-        return f"is not set here: {reason}"
+        return f"is not set here: {reason.replace(TOP_LEVEL, top)}"
     if key in section.kinds:
         return ""
     today = OLD_NAMES.get(section.name, {}).get(key)
     if today:
-        return f"is an old name; today it is {today}"
+        return f"is an old name; today it is {today.replace(TOP_LEVEL, top)}"
     if len(findings.problems) >= MAX_LISTED:
         return f"unknown key {quoted(key)}"  # no time for what is not shown
     return f"unknown key {quoted(key)}{_hint(key, section)}"
@@ -242,42 +198,35 @@ def _hint(key: str, section: Section) -> str:
     home = _home_of(key, section)
     if home:
         return f", it belongs in {home}"
-    others = [one for one in _family(section) if one != section.name]
+    family = section.family
+    others = [one for one in family.rules if one != section.name]
     for name in (section.name, *others):
-        near = difflib.get_close_matches(key[:64], sorted(_keys_of(name)), n=1)
+        keys = sorted(_keys_of(name, family))
+        near = difflib.get_close_matches(key[:64], keys, n=1)
         if near:
-            place = "" if name == section.name else f" in {_level(name)}"
+            place = "" if name == section.name else f" in {family.level(name)}"
             return f", did you mean {near[0]!r}{place}?"
     if section.name in LIBRARIES:
         return f", it is no field of {section.title}"
-    return ", the keys are " + ", ".join(section.kinds)
+    keys = [one for one in section.kinds if one not in section.reserved]
+    return ", the keys are " + ", ".join(keys)
 
 
 def _home_of(key: str, section: Section) -> str:
     homes = [
-        _level(name)
-        for name in _family(section)
-        if name != section.name and key in _keys_of(name)
+        section.family.level(name)
+        for name in section.family.rules
+        if name != section.name and key in _keys_of(name, section.family)
     ]
     return " or ".join(homes)
 
 
-def _family(section: Section) -> Collection[str]:
-    """The sections of an entry of the same type."""
-    return SERVED_RULES if section.name in SERVED_RULES else RULES
-
-
-def _level(name: str) -> str:
-    return _LEVELS.get(name, f"fine_tune_config.{name}")
-
-
-def _keys_of(name: str) -> Collection[str]:
-    if name not in LIBRARIES:
-        return ALL_RULES[name]
-    try:
-        return library_fields(name).keys() - RESERVED.get(name, {}).keys()
-    except ConfigError:
-        return RULES[name]
+def _keys_of(name: str, family: Family) -> Collection[str]:
+    keys: Collection[str] = family.rules[name].keys()
+    if name in LIBRARIES:
+        with contextlib.suppress(ConfigError):
+            keys = library_fields(name).keys()
+    return set(keys) - family.reserved.get(name, {}).keys()
 
 
 def _modernised(
@@ -317,7 +266,7 @@ def _written_today(key: str, value: object, section: Section) -> object:
 
 def _value_problem(key: str, value: object, section: Section) -> str:
     kinds = section.kinds[key]
-    rule = ALL_RULES[section.name].get(key, _ANY)
+    rule = section.rules.get(key, _ANY)
     if accepts(kinds, value) and rule.allows(value):
         return ""
     hint = _quotes_hint(kinds, value)

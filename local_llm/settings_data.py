@@ -17,9 +17,9 @@ from local_llm.settings_checks import (
     Findings,
     check_section,
     check_values,
-    own_section,
 )
 from local_llm.settings_file import join, quoted, shown
+from local_llm.settings_sections import own_section
 from local_llm.settings_values import DATA_COLUMNS
 
 SECTION = "data_source"

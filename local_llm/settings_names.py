@@ -7,6 +7,16 @@ and names of secrets. Raises nothing.
 
 from local_llm.lora_limits import REFUSED_FIELDS
 
+TOP_LEVEL = "the top level of the entry"
+"""Where most keys of a model stand; another place in some types of entries."""
+
+PROGRAMS = {
+    "huggingface": "conversation_with_agent_with_finetuned_model.py",
+    "openai_chat": "conversation_with_agent_with_finetuned_model.py",
+    "alpha_umi": "small_llms.py",
+}
+"""The program that runs the entries of a `model_type`."""
+
 _UPLOADS = "this package uploads nothing; use `hf upload` on the output folder"
 _RENDERS = "the package turns conversations into token ids itself"
 _WRITTEN = "it is written when the adapter is saved"

@@ -31,7 +31,6 @@ from local_llm.served_settings import (
     ServedModelSettings,
 )
 from local_llm.served_settings import REQUIRED as SERVED_REQUIRED
-from local_llm.served_values import ALL_RULES
 from local_llm.settings import (
     ENTRY,
     FINE_TUNE,
@@ -40,10 +39,10 @@ from local_llm.settings import (
     GenerationSettings,
     ModelSettings,
 )
-from local_llm.settings_checks import Section, library_section, own_section
 from local_llm.settings_data import SECTION, DataSourceSettings
 from local_llm.settings_names import RESERVED, SECRET_KEYS
 from local_llm.settings_rules import Rule
+from local_llm.settings_sections import Section, library_section, own_section
 from local_llm.settings_values import DATA_COLUMNS
 from local_llm.value_kinds import Kind, described, kinds_schema
 
@@ -249,7 +248,7 @@ def _check(folder: Path) -> int:
 
 
 def _section_schema(section: Section) -> dict[str, Any]:
-    reserved = RESERVED.get(section.name, {})
+    reserved = section.reserved
     return {
         "type": "object",
         "additionalProperties": False,
@@ -266,7 +265,7 @@ def _key_schema(
     kinds: tuple[Kind, ...],
     section: Section,
 ) -> dict[str, Any]:
-    rule = ALL_RULES[section.name].get(key, Rule(""))
+    rule = section.rules.get(key, Rule(""))
     if key in _HEADINGS:
         found: dict[str, Any] = {"$ref": f"#/$defs/{key}"}
         if any(kind.name == "null" for kind in kinds):
@@ -305,7 +304,7 @@ def _table(section: Section) -> str:
         "| key | type | default | range | meaning |",
         "|---|---|---|---|---|",
     ]
-    for key, rule in ALL_RULES[section.name].items():
+    for key, rule in section.rules.items():
         kinds = tuple(k for k in section.kinds[key] if k.name != "null")
         named = any(kind.choices for kind in kinds)
         cells = (

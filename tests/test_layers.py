@@ -41,12 +41,15 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.value_kinds",
     ),
     ("local_llm.library_fields", "local_llm.settings_values"),
-    ("local_llm.served_values",),
+    ("local_llm.served_values", "local_llm.settings_sections"),
     ("local_llm.settings_checks", "local_llm.settings_combinations"),
     ("local_llm.settings_data",),
     ("local_llm.settings",),
     ("local_llm.served_settings", "local_llm.settings_changes"),
     ("local_llm.settings_reference",),
+    # the settings of the multi-LLM agent
+    ("alpha_umi.tool_agent_values",),
+    ("alpha_umi.tool_agent_settings",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (

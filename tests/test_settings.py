@@ -204,7 +204,8 @@ FAULTS = [
     ("fine_tune_config", [], "fine_tune_config: wanted an object or null"),
     ("generation", 3, "generation: wanted an object, found 3"),
     ("model_type", 5, "wanted 'huggingface'"),
-    ("model_type", "openai_chat", "which another program reads"),
+    ("model_type", "dashscope_chat", "another program reads it"),
+    ("model_type", "alpha_umi", "small_llms.py runs it"),
 ]
 
 

@@ -8,10 +8,10 @@ import pytest
 from local_llm.errors import ConfigError
 from local_llm.settings_checks import (
     Findings,
-    Section,
     check_section,
     check_values,
 )
+from local_llm.settings_sections import Section
 from local_llm.value_kinds import parse_annotation
 
 SECTION = Section(
@@ -64,3 +64,19 @@ def test_warnings_are_logged_only_when_nothing_is_wrong(
     with caplog.at_level(logging.WARNING):
         findings.finish("here")
     assert caplog.messages == ["here: old"]
+
+
+def test_a_part_is_checked_with_paths_of_its_own() -> None:
+    findings = Findings()
+    findings.add("model.generation.top_p", "wrong")
+    inner = findings.inside("model")
+    raw = {"seed": 0.5, "top_p": 3}
+    assert check_section(raw, SECTION, inner) == {}
+    inner.warnings.append("generation: old")
+    findings.take("model", inner)
+    assert findings.problems == [
+        "model.generation.top_p: wrong",
+        "model.generation.seed: wanted an integer at least 0 and at most "
+        "4294967295 or null, found 0.5",
+    ]
+    assert findings.warnings == ["model.generation: old"]

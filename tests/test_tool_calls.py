@@ -30,8 +30,12 @@ json_values = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
     | st.sampled_from(MARKS),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from([*MARKS, "a", "b"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*MARKS, "a", "b"]), inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
 calls = st.builds(

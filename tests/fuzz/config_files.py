@@ -13,9 +13,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from local_llm.settings import ENTRY, FINE_TUNE, GENERATION, LIBRARY_SECTIONS
-from local_llm.settings_checks import Section, library_section
 from local_llm.settings_file import walk
 from local_llm.settings_names import RESERVED, SECRET_KEYS
+from local_llm.settings_sections import Section, library_section
 from local_llm.settings_values import RULES, Rule
 from local_llm.value_kinds import accepts
 
