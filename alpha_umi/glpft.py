@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local_llm import atomic_files
+from local_llm.errors import DatasetError
 from local_llm.local_model import LocalModel
 from local_llm.reports import RunReport
 from local_llm.settings import (
@@ -106,15 +107,23 @@ class GLPFT:
 
     def write_rows(self, stage: Stage) -> Path:
         """Write what a stage learns from, a JSON object in each line."""
+        records = self.records(stage)
+        if not records:
+            raise DatasetError(
+                f"{self.settings.data_path} has nothing for {stage.name} to "
+                "learn",
+                fix="give trajectories with plans, calls and answers",
+            )
         rows = [
-            {"prompt": one.input, "completion": one.target}
-            for one in self.records(stage)
+            {"prompt": one.input, "completion": one.target} for one in records
         ]
         text = "".join(
             f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows
         )
         path = self.output / "rows" / f"{stage.name}.jsonl"
-        return atomic_files.write_text(path, text)
+        with atomic_files.whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+        return path
 
     def records(self, stage: Stage) -> list[Record]:
         """What a stage learns from."""

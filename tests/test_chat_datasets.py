@@ -407,11 +407,15 @@ def test_names_for_single_rows_are_found_here_too() -> None:
 
 json_value = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["role", "content", "from", "messages", "history"]),
-        inner,
-        max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "from", "messages", "history"]
+            ),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=12,
 )

@@ -317,8 +317,7 @@ async def test_a_long_conversation_goes_on_in_a_small_context(small, prompts):
     assert "messages were truncated" in prompts[-1]
     for number, prompt in enumerate(prompts):
         assert prompt.endswith(
-            f"Question number {number}?<end_of_turn>\n"
-            "<start_of_turn>model\n"
+            f"Question number {number}?<end_of_turn>\n<start_of_turn>model\n"
         )
 
 

@@ -175,8 +175,7 @@ def test_a_checkpoint_has_the_best_weights_only_where_they_are_kept(
     (tmp_path / RECORD_NAME).write_text("{}")
     run = Run(base, tmp_path, settings)
     files = {
-        one.name
-        for one in (tmp_path / "checkpoint-2").glob("*.safetensors")
+        one.name for one in (tmp_path / "checkpoint-2").glob("*.safetensors")
     }
     assert files == {WEIGHTS_FILE} | ({BEST_WEIGHTS_FILE} if kept else set())
     assert (run.result.best_step is not None) is kept

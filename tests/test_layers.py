@@ -142,6 +142,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.prompts",),
     ("alpha_umi.roles",),
     ("alpha_umi.moves", "alpha_umi.records"),
+    ("alpha_umi.arms",),
+    ("alpha_umi.glpft", "alpha_umi.trained_team"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),

@@ -187,8 +187,9 @@ def test_the_snippets_are_python_and_name_base_and_folder() -> None:
         compile(snippet, "snippet", "exec")
         assert '"some/model"' in snippet
         assert '"runs/my run\'s"' in snippet
-    assert 'eos_token_id=tokenizer.convert_tokens_to_ids("<end_of_turn>")' in (
-        snippets[1]
+    assert (
+        'eos_token_id=tokenizer.convert_tokens_to_ids("<end_of_turn>")'
+        in (snippets[1])
     )
 
 

@@ -93,7 +93,9 @@ def test_a_signal_to_the_launcher_ends_both_with_what_was_learned_saved(
     shown, _ = launcher.communicate(timeout=SOON_S)
     assert launcher.returncode == 1  # whatever ends a launch early
     assert shown.count("error: SIGTERM stopped the run after step") == 1
-    assert shown.count("resume: the same `accelerate launch` command with") == 1
+    assert (
+        shown.count("resume: the same `accelerate launch` command with") == 1
+    )
     newest = checkpoints.newest_committed(
         configs.parent / "runs" / "tiny.unfinished",
     )

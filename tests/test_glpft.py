@@ -1,0 +1,171 @@
+# -*- coding: utf-8 -*-
+"""Stages learn their records, start where they should, and run once."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from tiny_teams import TRAJECTORIES, surroundings_of, team_settings
+
+from alpha_umi.arms import ARMS, Stage, find_arm, stages_of
+from alpha_umi.glpft import GLPFT
+from alpha_umi.records import records_of
+from alpha_umi.roles import TEAM, Role
+from local_llm.adapter_files import read_tensors
+from local_llm.errors import DatasetError
+
+
+@pytest.fixture(name="job")
+def fixture_job(project: Path) -> GLPFT:
+    return job_in(project)
+
+
+def job_in(project: Path, seed: int = 1) -> GLPFT:
+    return GLPFT(
+        settings=dataclasses.replace(
+            team_settings(),
+            output_dir=project / "team",
+        ),
+        surroundings=surroundings_of(project),
+        trajectories=TRAJECTORIES,
+        output=project / "team",
+        seed=seed,
+    )
+
+
+def stage(arm: str, name: str) -> Stage:
+    return next(one for one in ARMS[arm].stages if one.name == name)
+
+
+@pytest.mark.parametrize(
+    ("arm", "name", "count"),
+    [
+        ("alpha-umi", "backbone", 12),  # 6 tasks, a call and an answer each
+        ("alpha-umi", "planner", 12),
+        ("alpha-umi", "caller", 6),
+        ("alpha-umi", "summarizer", 6),
+        ("multi-task", "multi-task", 24),
+        ("alpha-umi-no-reuse", "no-reuse-backbone", 6),
+        ("alpha-umi-no-reuse", "no-reuse-planner", 6),
+    ],
+)
+def test_a_stage_learns_the_records_of_its_roles(
+    job: GLPFT,
+    arm: str,
+    name: str,
+    count: int,
+) -> None:
+    assert len(job.records(stage(arm, name))) == count
+
+
+def test_without_reuse_the_stages_see_different_tasks(job: GLPFT) -> None:
+    first, second = (
+        {
+            record.trajectory.name
+            for record in job.records(stage("alpha-umi-no-reuse", name))
+        }
+        for name in ("no-reuse-backbone", "no-reuse-planner")
+    )
+    assert first.isdisjoint(second)
+    assert first | second == {one.name for one in TRAJECTORIES}
+
+
+@pytest.mark.parametrize(
+    ("arm", "name", "steps"),
+    [
+        ("alpha-umi", "backbone", 6),  # 12 rows, 4 at once, 2 epochs
+        ("alpha-umi", "planner", 3),
+        ("alpha-umi", "caller", 2),
+        ("alpha-umi", "summarizer", 4),
+        ("one-stage", "one-stage-planner", 9),  # 2 and 1 epochs
+        ("one-stage", "one-stage-summarizer", 8),
+        ("multi-task", "multi-task", 18),
+        ("single-equal-steps", "backbone-equal-steps", 6 + 3 + 2 + 4),
+    ],
+)
+def test_the_steps_of_a_stage_are_those_of_its_epochs(
+    job: GLPFT,
+    arm: str,
+    name: str,
+    steps: int,
+) -> None:
+    assert job.optimizer_steps(stage(arm, name)) == steps
+
+
+def test_rows_are_prompt_and_target_alone(job: GLPFT) -> None:
+    path = job.write_rows(stage("alpha-umi", "caller"))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    first = records_of(TRAJECTORIES[0], Role.CALLER, "brief")[0]
+    assert rows[0] == {"prompt": first.input, "completion": first.target}
+
+
+def test_every_stage_of_every_arm_is_trained_with_the_steps_foretold(
+    job: GLPFT,
+) -> None:
+    arms = list(ARMS.values())
+    reports = job.train(arms)
+    steps = {name: report.steps for name, report in reports.items()}
+    assert steps == {
+        one.name: job.optimizer_steps(one) for one in stages_of(arms)
+    }
+
+
+def test_a_role_goes_on_from_the_backbone_and_changes_a_copy(
+    job: GLPFT,
+) -> None:
+    job.train([find_arm("alpha-umi")])
+    folders = [job.output / name for name in ("backbone", *TEAM)]
+    backbone, *roles = (read_tensors(folder) for folder in folders)
+    for role in roles:
+        assert role.keys() == backbone.keys()
+        distance = sum((role[k] - backbone[k]).norm() for k in role)
+        size = sum(one.norm() for one in backbone.values())
+        assert 0 < distance < size / 2
+
+
+def test_a_second_training_uses_the_finished_stages(job: GLPFT) -> None:
+    first = job.train([find_arm("alpha-umi")])
+    told: list[str] = []
+    again = dataclasses.replace(
+        job, on_stage=lambda one: told.append(one.name)
+    )
+    assert again.train([find_arm("alpha-umi")]) == first
+    assert told == ["backbone", "planner", "caller", "summarizer"]
+
+
+def test_another_seed_gives_another_adapter(project: Path) -> None:
+    adapters = []
+    for seed in (1, 2):
+        job = dataclasses.replace(
+            job_in(project, seed),
+            output=project / f"seed {seed}",
+        )
+        job.train([find_arm("single")])
+        adapters.append(read_tensors(job.output / "backbone"))
+    one, other = adapters
+    assert any((one[key] != other[key]).any() for key in one)
+
+
+def test_no_adapter_stays_on_the_base_model(job: GLPFT) -> None:
+    from local_llm.local_model import LocalModel
+
+    settings = job.stage_settings(stage("alpha-umi", "backbone"))
+    keeper = LocalModel(settings, job.surroundings)
+    keeper.load_model()
+    job.train([find_arm("alpha-umi")])
+    peft = keeper.base.peft_model
+    assert peft is not None and list(peft.peft_config) == []
+
+
+def test_trajectories_without_a_role_are_refused_by_its_name(
+    job: GLPFT,
+) -> None:
+    silent = [
+        dataclasses.replace(one, utterances=one.utterances[:4])
+        for one in TRAJECTORIES
+    ]
+    job = dataclasses.replace(job, trajectories=silent)
+    with pytest.raises(DatasetError) as raised:
+        job.train([find_arm("alpha-umi")])
+    assert "summarizer" in raised.value.message
