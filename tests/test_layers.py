@@ -131,10 +131,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.local_model",),
     ("local_llm.planning",),
     # the multi-LLM agent: what the roles say, read and learn
-    ("alpha_umi.protocol",),
-    ("alpha_umi.prompts",),
-    ("alpha_umi.roles",),
-    ("alpha_umi.moves", "alpha_umi.records"),
+    ("alpha_umi.protocol", "alpha_umi.reading"),
+    (
+        "alpha_umi.prompts",
+        "alpha_umi.schema_guided_dialogues",
+        "alpha_umi.schema_guided_services",
+    ),
+    ("alpha_umi.roles", "alpha_umi.schema_guided_words"),
+    ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
