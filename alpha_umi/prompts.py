@@ -145,8 +145,8 @@ def _document(style: PromptStyle, tools: Sequence[Tool]) -> str:
 
 def _line(tool: Tool) -> str:
     arguments = ", ".join(
-        f"{name}: {_short(text.strip(', '))}"
-        for name, text in tool.arguments.items()
+        f"{name}: {text}" if (text := _short(raw.strip(", "))) else name
+        for name, raw in tool.arguments.items()
     )
     description = _short(_TOOLBENCH_PREFIX.sub("", tool.description))
     return f"{tool.name}({arguments}) {description}".rstrip()

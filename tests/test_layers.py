@@ -138,10 +138,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.local_model",),
     ("local_llm.planning",),
     # the multi-LLM agent: what the roles say, read and learn
-    ("alpha_umi.protocol",),
-    ("alpha_umi.prompts",),
-    ("alpha_umi.roles",),
-    ("alpha_umi.moves", "alpha_umi.records"),
+    ("alpha_umi.protocol", "alpha_umi.reading"),
+    (
+        "alpha_umi.prompts",
+        "alpha_umi.schema_guided_dialogues",
+        "alpha_umi.schema_guided_services",
+    ),
+    ("alpha_umi.roles", "alpha_umi.schema_guided_words"),
+    ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
     ("alpha_umi.arms",),
     ("alpha_umi.glpft", "alpha_umi.trained_team"),
     # 6: the chat model
