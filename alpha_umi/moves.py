@@ -6,7 +6,8 @@ history, so that a search over simulated tools and an AgentScope agent take
 their steps from here alike. Raises what the models of the roles raise.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from .protocol import (
@@ -18,7 +19,7 @@ from .protocol import (
     is_blank,
     read_call,
     read_plan,
-    states_decision,
+    up_to_decision,
 )
 from .roles import Delta, Role, RoleModel, Team, role_prompt
 
@@ -80,8 +81,8 @@ async def next_move(
     team: Team,
     tools: Sequence[Tool],
     history: Sequence[Utterance],
-) -> AsyncIterator[Spoken | Move]:
-    """Take one step.
+) -> AsyncGenerator[Spoken | Move, None]:
+    """Take one step; closed, it closes the stream of who speaks.
 
     Args:
         team (`Team`):
@@ -98,13 +99,17 @@ async def next_move(
     Raises:
         `GenerationError`: A model has no reply.
     """
-    plan = Plan(Decision.GIVE_UP.phrase, Decision.GIVE_UP, False)
+    silent = f"{Decision.GIVE_UP.phrase}."
+    plan = Plan(silent, Decision.GIVE_UP, False)
     prompt = role_prompt(Role.PLANNER, team.style, tools, history)
     for attempt in range(1 + BLANK_PLANS):
         said: list[str] = []
         deltas = team.planner.stream(prompt, attempt=attempt)
-        async for spoken in _listen(Role.PLANNER, deltas, said, attempt):
-            yield spoken
+        async with aclosing(
+            _listen(Role.PLANNER, deltas, said, attempt),
+        ) as heard:
+            async for spoken in heard:
+                yield spoken
         text = "".join(said)
         if not is_blank(text):
             plan = read_plan(text)
@@ -117,8 +122,11 @@ async def next_move(
     role, model = _next_role(team, plan)
     prompt = role_prompt(role, team.style, tools, seen)
     offered = tools if role is Role.CALLER else ()
-    async for spoken in _listen(role, model.stream(prompt, offered), said):
-        yield spoken
+    async with aclosing(
+        _listen(role, model.stream(prompt, offered), said),
+    ) as heard:
+        async for spoken in heard:
+            yield spoken
     text = "".join(said).strip()
     if role is Role.CALLER:
         yield Move(plan, call=read_call(text))
@@ -134,15 +142,17 @@ def _next_role(team: Team, plan: Plan) -> tuple[Role, RoleModel]:
 
 async def _listen(
     role: Role,
-    deltas: AsyncIterator[Delta],
+    deltas: AsyncGenerator[Delta, None],
     said: list[str],
     attempt: int = 0,
-) -> AsyncIterator[Spoken]:
+) -> AsyncGenerator[Spoken, None]:
     """Note what is said and pass it on; of a planner up to its decision."""
-    has_decided = False
-    async for delta in deltas:
-        text = "" if has_decided else delta.text
-        said.append(delta.text)
-        yield Spoken(role, text, delta.tokens, attempt)
-        if role is Role.PLANNER and not has_decided:
-            has_decided = states_decision("".join(said))
+    passed_on = 0
+    async with aclosing(deltas):
+        async for delta in deltas:
+            said.append(delta.text)
+            text = "".join(said)
+            if role is Role.PLANNER:
+                text = up_to_decision(text)
+            yield Spoken(role, text[passed_on:], delta.tokens, attempt)
+            passed_on = len(text)
