@@ -131,8 +131,17 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.local_model",),
     ("local_llm.planning",),
     # the multi-LLM agent: what the roles say, read and learn
-    ("alpha_umi.protocol",),
-    ("alpha_umi.prompts",),
+    (
+        "alpha_umi.arithmetic",
+        "alpha_umi.knowledge",
+        "alpha_umi.protocol",
+        "alpha_umi.units",
+    ),
+    (
+        "alpha_umi.local_tools",
+        "alpha_umi.prompts",
+        "alpha_umi.python_tools",
+    ),
     ("alpha_umi.roles",),
     ("alpha_umi.moves", "alpha_umi.records"),
     # 6: the chat model
