@@ -16,6 +16,9 @@ from local_llm.errors import DatasetError
 
 KNOWLEDGE = Path(__file__).resolve().parents[1] / "data" / "knowledge.json"
 
+_ALIKE = 0.75
+"""From which likeness on a name is taken for a slip: not Narnia, Argentina."""
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -126,6 +129,6 @@ def _unknown(kind: str, wanted: str, known: Iterable[str]) -> ValueError:
     by_plain = {one.casefold(): one for one in known}
     # A part that people say for the whole: Everest for Mount Everest.
     near = [one for one in by_plain if wanted.casefold() in one.split()]
-    near += difflib.get_close_matches(wanted.casefold(), by_plain, n=1)
+    near += difflib.get_close_matches(wanted.casefold(), by_plain, 1, _ALIKE)
     hint = f", did you mean {by_plain[near[0]]}?" if near else ""
     return ValueError(f"unknown {kind} {wanted}{hint}")

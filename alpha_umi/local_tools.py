@@ -53,7 +53,7 @@ def local_tools() -> list[Callable[..., str]]:
 
 
 def calculate(expression: str) -> str:
-    """Work out numbers with + - * / ** and brackets.
+    """Work out numbers.
 
     Args:
         expression (`str`):
@@ -66,15 +66,15 @@ def calculate(expression: str) -> str:
 
 
 def convert_units(value: float, from_unit: str, to_unit: str) -> str:
-    """Convert a value into another unit.
+    """Convert a value to another unit.
 
     Args:
         value (`float`):
-            the value
+            a value
         from_unit (`str`):
-            its unit
+            a unit
         to_unit (`str`):
-            the wanted unit
+            a unit
 
     Raises:
         `ValueError`: A unit is unknown or of another kind.
@@ -84,13 +84,13 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> str:
 
 
 def days_between(start: str, end: str) -> str:
-    """Count the days from one date to another.
+    """Count the days from start to end.
 
     Args:
         start (`str`):
-            the first date
+            a date
         end (`str`):
-            the last date
+            a date
 
     Raises:
         `ValueError`: One is no date.
@@ -99,13 +99,13 @@ def days_between(start: str, end: str) -> str:
 
 
 def add_days(date: str, days: int) -> str:
-    """Find the date some days after a date.
+    """Find the date some days later.
 
     Args:
         date (`str`):
-            the date
+            a date
         days (`int`):
-            how many, negative for earlier
+            how many
 
     Raises:
         `ValueError`: It is no date, or the sum is out of the calendar.
@@ -121,7 +121,7 @@ def day_of_week(date: str) -> str:
 
     Args:
         date (`str`):
-            the date
+            a date
 
     Raises:
         `ValueError`: It is no date.
@@ -155,13 +155,13 @@ class Facts:
         self._knowledge = knowledge
 
     def look_up(self, name: str, field: str) -> str:
-        """Look up a fact, such as the capital of France.
+        """Look up a fact.
 
         Args:
             name (`str`):
-                of what
+                such as France
             field (`str`):
-                such as capital or height
+                such as capital
 
         Raises:
             `ValueError`: The name or its field is unknown.
@@ -169,7 +169,7 @@ class Facts:
         return self._knowledge.value(name, field)
 
     def find_names(self, field: str, value: str) -> str:
-        """Find all that have a fact, such as the currency euro.
+        """Find all that have a fact.
 
         Args:
             field (`str`):
@@ -191,7 +191,7 @@ def count_words(text: str) -> str:
 
     Args:
         text (`str`):
-            the text
+            a text
 
     Raises:
         `ValueError`: It is too long.
@@ -200,13 +200,13 @@ def count_words(text: str) -> str:
 
 
 def count_letters(text: str, letter: str) -> str:
-    """Count how often a letter is in a text.
+    """Count a letter in a text.
 
     Args:
         text (`str`):
-            the text
+            a text
         letter (`str`):
-            the letter
+            a letter
 
     Raises:
         `ValueError`: It is not one letter, or the text is too long.
@@ -221,7 +221,7 @@ def reverse_text(text: str) -> str:
 
     Args:
         text (`str`):
-            the text
+            a text
 
     Raises:
         `ValueError`: It is too long.
@@ -230,11 +230,11 @@ def reverse_text(text: str) -> str:
 
 
 def change_case(text: str, case: Literal["upper", "lower", "title"]) -> str:
-    """Write a text in upper, lower or title case.
+    """Write a text in another case.
 
     Args:
         text (`str`):
-            the text
+            a text
         case (`Literal["upper", "lower", "title"]`):
             upper, lower or title
 
@@ -313,7 +313,7 @@ class ToDoList:
         return ", ".join(self._items) or "nothing to do"
 
     def finish_to_do(self, item: str) -> str:
-        """Take a finished item off the to-do list.
+        """Take an item off the to-do list.
 
         Args:
             item (`str`):

@@ -76,6 +76,9 @@ names. Gallons, pints and cups are those of the United States; a year has
 LARGEST = 1e30
 """The largest value that is converted."""
 
+_ALIKE = 0.75
+"""From which likeness on a name is taken for a slip."""
+
 _SIGNS = str.maketrans({"°": None, "²": "2", "³": "3"})
 """What people write, by what stands in the table."""
 
@@ -136,7 +139,7 @@ def _unit(name: str) -> _Unit:
     for spelled in (plain, plain.removesuffix("s")):
         if spelled in _UNITS:
             return _UNITS[spelled]
-    near = difflib.get_close_matches(plain, _UNITS, n=1)
+    near = difflib.get_close_matches(plain, _UNITS, 1, _ALIKE)
     if near:
         raise ValueError(f"unknown unit {name}, did you mean {near[0]}?")
     raise ValueError(

@@ -43,6 +43,7 @@ def test_a_fact_is_found_by_its_name(
     ("name", "field", "reason"),
     [
         ("Atlantis", "area", "unknown name Atlantis"),
+        ("Narnia", "area", "unknown name Narnia"),
         ("Frence", "area", "unknown name Frence, did you mean France?"),
         ("cook", "height", "unknown name cook, did you mean Mount Cook?"),
         (

@@ -43,7 +43,7 @@ def test_values_are_converted(
     [
         ("kg", "m", "kg is a unit of mass, m of length"),
         ("kilometrs", "m", "unknown unit kilometrs, did you mean kilometre?"),
-        ("parsec", "m", "unknown unit parsec, did you mean"),
+        ("parsec", "m", "unknown unit parsec, there are units of length"),
         ("m", "xyzzy", "unknown unit xyzzy, there are units of length, area"),
     ],
 )
