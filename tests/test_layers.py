@@ -49,9 +49,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings_reference",),
     ("local_llm.entry_types",),
     # the settings of the multi-LLM agent
-    ("alpha_umi.tool_agent_values",),
-    ("alpha_umi.tool_agent_settings",),
-    ("alpha_umi.config_reference",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (
@@ -139,21 +136,36 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model",),
     ("local_llm.planning",),
-    # the multi-LLM agent: what the roles say, read and learn
-    ("alpha_umi.protocol", "alpha_umi.reading"),
+    # the multi-LLM agent, from what the roles say to what is measured
     (
+        "alpha_umi.arithmetic",
+        "alpha_umi.knowledge",
+        "alpha_umi.protocol",
+        "alpha_umi.reading",
+        "alpha_umi.tool_agent_values",
+        "alpha_umi.units",
+    ),
+    (
+        "alpha_umi.local_tools",
         "alpha_umi.prompts",
+        "alpha_umi.python_tools",
         "alpha_umi.schema_guided_dialogues",
         "alpha_umi.schema_guided_services",
+        "alpha_umi.tool_agent_settings",
         "alpha_umi.toolbench_answers",
     ),
     (
+        "alpha_umi.config_reference",
         "alpha_umi.roles",
         "alpha_umi.schema_guided_words",
         "alpha_umi.toolbench",
     ),
-    ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
-    ("alpha_umi.arms",),
+    (
+        "alpha_umi.arms",
+        "alpha_umi.moves",
+        "alpha_umi.records",
+        "alpha_umi.schema_guided",
+    ),
     ("alpha_umi.glpft", "alpha_umi.trained_team"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
