@@ -175,7 +175,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("chat_models",),
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
-    ("plan_screen",),
+    ("plan_screen", "program_frame"),
+    ("talking",),
     # 9: the programs
     ("conversation_with_agent_with_finetuned_model",),
 )
@@ -191,6 +192,7 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_model",
     "huggingface_replies",
     "msghub",
+    "talking",
 }
 
 NAMED_UPWARDS = {
@@ -200,7 +202,7 @@ NAMED_UPWARDS = {
 
 CATCHES_EVERYTHING = {
     # the last one above everything: no traceback without --debug
-    "conversation_with_agent_with_finetuned_model",
+    "program_frame",
     "local_llm.export",  # the same, of another program
     "local_llm.base_model",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
