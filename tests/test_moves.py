@@ -80,7 +80,7 @@ async def test_a_caller_that_calls_nothing_calls_no_tool() -> None:
 
 async def test_an_empty_answer_is_an_answer() -> None:
     planner = ScriptedRole("Next: conclusion.")
-    _, move = await steps(team(planner, summarizer=ScriptedRole([])))
+    _, move = await steps(team(planner, summarizer=ScriptedRole([], [])))
     assert (move.call, move.answer) == (None, "")
 
 
