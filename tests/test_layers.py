@@ -138,7 +138,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.schema_guided_services",
     ),
     ("alpha_umi.roles", "alpha_umi.schema_guided_words"),
-    ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
+    (
+        "alpha_umi.moves",
+        "alpha_umi.records",
+        "alpha_umi.schema_guided_excerpts",
+    ),
+    ("alpha_umi.schema_guided",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
