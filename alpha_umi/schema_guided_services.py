@@ -8,7 +8,7 @@ import random
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,26 +69,6 @@ class Intent:
         return all(one.name in arguments for one in self.required) and all(
             name in slots and slots[name].accepts(value)
             for name, value in arguments.items()
-        )
-
-    def as_tool(self, texts: ArgumentTexts) -> Tool:
-        """The tool, with the schema of its arguments."""
-        return Tool(
-            self.name,
-            _DESCRIPTIONS[texts](self.description),
-            {
-                slot.name: _TEXTS[texts](slot, slot in self.optional)
-                for slot in self.slots.values()
-            },
-            {
-                "type": "object",
-                "properties": {
-                    name: _value_schema(slot)
-                    for name, slot in self.slots.items()
-                },
-                "required": [slot.name for slot in self.required],
-                "additionalProperties": False,
-            },
         )
 
 
@@ -159,6 +139,28 @@ def offer(
     offered = list(chosen.values())
     chance.shuffle(offered)
     return offered
+
+
+@cache
+def tool_of(intent: Intent, texts: ArgumentTexts) -> Tool:
+    """The tool that an intent becomes, with the schema of its arguments."""
+    slots = intent.slots
+    return Tool(
+        intent.name,
+        _DESCRIPTIONS[texts](intent.description),
+        {
+            name: _TEXTS[texts](slot, slot in intent.optional)
+            for name, slot in slots.items()
+        },
+        {
+            "type": "object",
+            "properties": {
+                name: _value_schema(slot) for name, slot in slots.items()
+            },
+            "required": [slot.name for slot in intent.required],
+            "additionalProperties": False,
+        },
+    )
 
 
 def _by_name(services: Services, names: Sequence[str]) -> dict[str, Intent]:

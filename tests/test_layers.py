@@ -164,10 +164,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.arms",
         "alpha_umi.moves",
         "alpha_umi.records",
-        "alpha_umi.schema_guided",
+        "alpha_umi.schema_guided_excerpts",
         "alpha_umi.static_evaluation",
     ),
-    ("alpha_umi.glpft", "alpha_umi.trained_team"),
+    ("alpha_umi.glpft", "alpha_umi.schema_guided", "alpha_umi.trained_team"),
     ("alpha_umi.comparison",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),

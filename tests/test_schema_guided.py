@@ -1,9 +1,8 @@
 # -*- coding: utf-8 -*-
-"""Turns of Schema-Guided Dialogue become steps of the three roles."""
+"""Schema-Guided Dialogue is read in the shares that are asked for."""
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -26,7 +25,6 @@ from alpha_umi.protocol import (
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
 from alpha_umi.schema_guided import (
-    FULL,
     SMALL,
     Mix,
     read_schema_guided,
@@ -48,79 +46,6 @@ def said(trajectory: Trajectory) -> list[tuple[str, str]]:
 @pytest.fixture
 def taxis(tmp_path: Path) -> Path:
     return write_dataset(tmp_path, DIALOGUE)
-
-
-def test_a_turn_without_a_call_is_a_plan_and_a_conclusion(
-    taxis: Path,
-) -> None:
-    assert said(read(taxis)["1"]) == [
-        ("user", "A taxi, please."),
-        ("assistant", "Missing: street. Next: conclusion."),
-        ("conclusion", "Which street?"),
-    ]
-
-
-def test_a_turn_with_a_call_is_two_plans_a_call_and_a_conclusion(
-    taxis: Path,
-) -> None:
-    assert said(read(taxis)["3"]) == [
-        ("user", "A taxi, please."),
-        ("assistant", "Which street?"),
-        ("user", "Elm street."),
-        (
-            "assistant",
-            "The user wants FindTaxi; known: street elm street. Next: caller.",
-        ),
-        (
-            "caller",
-            'Action: FindTaxi\nAction Input: {"street": "Elm Street"}',
-        ),
-        (
-            "observation",
-            '{"count":3,"results":[{"fare":"7","street":"Elm Street"}]}',
-        ),
-        ("assistant", "3 results to offer. Next: conclusion."),
-        ("conclusion", "One for 7 dollars?"),
-    ]
-
-
-def test_a_call_that_fails_ends_with_giving_up(taxis: Path) -> None:
-    assert said(read(taxis)["5"])[-2:] == [
-        ("observation", '{"count":0,"results":[]}'),
-        ("assistant", "BookTaxi gave nothing. Next: give up."),
-    ]
-
-
-def test_the_last_observation_before_a_step_stands_in_its_past(
-    taxis: Path,
-) -> None:
-    past = [text for who, text in said(read(taxis)["5"]) if who != "user"]
-    assert past[1].startswith('{"count":3')
-
-
-def test_an_answer_that_stands_nowhere_is_left_out(taxis: Path) -> None:
-    assert set(read(taxis)) == {"1", "3", "5", "9"}
-
-
-def test_a_call_whose_values_stand_nowhere_is_left_out(taxis: Path) -> None:
-    short = replace(FULL, turns=1)
-    assert set(read(taxis, cut=short)) == {"1", "3", "9"}
-
-
-def test_no_more_turns_are_kept_than_asked_for(taxis: Path) -> None:
-    short = read(taxis, cut=replace(FULL, turns=2))
-    assert said(short["9"])[0] == ("user", "Bye.")
-
-
-def test_earlier_turns_are_learned_by_nobody(taxis: Path) -> None:
-    step = read(taxis)["9"]
-    counts = {role: len(records_of(step, role, "brief")) for role in Role}
-    assert counts == {
-        Role.BACKBONE: 1,
-        Role.PLANNER: 1,
-        Role.CALLER: 0,
-        Role.SUMMARIZER: 1,
-    }
 
 
 def test_a_call_alone_ends_before_its_result(taxis: Path) -> None:
