@@ -7,12 +7,12 @@ Knows no tools and no history. Raises TaskEnded.
 
 import traceback
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from local_llm.errors import LocalLLMError
 
 from .limits import Limits, Outcome
-from .moves import left_closed
 from .protocol import Tool
 from .roles import Delta, Role, RoleModel, Team
 
@@ -91,7 +91,7 @@ class _Held:
         self.budget.ask()
         try:
             reply = self.model.stream(prompt, tools, attempt)
-            async with left_closed(reply) as deltas:
+            async with aclosing(reply) as deltas:
                 async for delta in deltas:
                     self.budget.hear(delta)
                     yield delta

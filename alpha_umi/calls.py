@@ -80,12 +80,14 @@ def fault_of(call: Call, tools: Sequence[Tool]) -> Fault | None:
     try:
         value = _read_json(call.arguments)
     except (ValueError, RecursionError) as error:
-        problem = f"are no JSON: {_short(str(error))}"
+        problem = f"are no JSON: {first_words(str(error))}"
     else:
         problem = _problem(value, tool.schema)
     if not problem:
         return None
-    text = f"The arguments of {_short(tool.name)} {problem}. {_usage(tool)}"
+    text = (
+        f"The arguments of {first_words(tool.name)} {problem}. {_usage(tool)}"
+    )
     return Fault(CallResult.INVALID_ARGUMENTS, text)
 
 
@@ -110,6 +112,12 @@ def call_key(call: Call) -> tuple[str, str]:
         return call.name, call.arguments.strip()
 
 
+def first_words(text: str, limit: int = _LONGEST_PROBLEM) -> str:
+    """A text on one line, of at most so many characters and a mark."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def _read_json(text: str) -> object:
     return json.loads(text, parse_constant=_no_constant)
 
@@ -128,7 +136,7 @@ def _no_tool(name: str, tools: Sequence[Tool]) -> str:
     if name == NO_TOOL:
         start = "No tool was called."
     else:
-        start = f"There is no tool {_short(name, _LONGEST_NAME)}."
+        start = f"There is no tool {first_words(name, _LONGEST_NAME)}."
     near = get_close_matches(name[:_LONGEST_NAME], names, n=1)
     if near:
         start += f" Did you mean {near[0]}?"
@@ -150,7 +158,7 @@ def _problem(value: object, schema: Mapping[str, Any] | None) -> str:
     except (SchemaError, Unresolvable, RecursionError, re.error) as error:
         return (
             "cannot be checked, its schema is broken: "
-            f"{_short(str(error).partition(chr(10))[0])}"
+            f"{first_words(str(error).partition(chr(10))[0])}"
         )
 
 
@@ -165,11 +173,13 @@ def _mismatch(value: object, schema: Mapping[str, Any]) -> str:
 
 def _place(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
-    return _short(f"{where}: {error.message}" if where else error.message)
+    return first_words(f"{where}: {error.message}" if where else error.message)
 
 
 def _usage(tool: Tool) -> str:
-    names = [_short(name, _LONGEST_NAME) for name in _argument_names(tool)]
+    names = [
+        first_words(name, _LONGEST_NAME) for name in _argument_names(tool)
+    ]
     return f"It takes: {_listed(names)}."
 
 
@@ -178,8 +188,3 @@ def _argument_names(tool: Tool) -> list[str]:
     if isinstance(properties, Mapping):
         return [str(name) for name in properties]
     return list(tool.arguments)
-
-
-def _short(text: str, limit: int = _LONGEST_PROBLEM) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[:limit]}..."

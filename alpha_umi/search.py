@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .calls import call_key
+from .calls import call_key, first_words
 from .limits import Limits, Outcome
 from .prompts import PromptStyle
 from .protocol import Call, Utterance, gives_up, is_blank, read_call
@@ -47,10 +47,10 @@ def visible_history(
     """Find where a search stands.
 
     Giving up closes the point it is said at, and another call is tried at
-    the point before; so do an empty answer, the last step of an attempt and
-    a call that repeats itself. A point where `width` calls were tried is
-    closed too. A turn of the user begins a new search, which sees the way
-    that the one before it ended on.
+    the point before; so do an empty answer, the last step of an attempt, a
+    call that repeats itself, and another call that brings nothing new. A
+    point where `width` calls were tried is closed too. A turn of the user
+    begins a new search, which sees the way that the last one ended on.
 
     Args:
         log (`Iterable[Utterance]`):
@@ -70,12 +70,17 @@ def visible_history(
     return Visible((*walk.here.seen, *walk.pending), walk.end)
 
 
+_Key = tuple[str, str, str]
+"""Equal for calls that ask the same and bring the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Tried:
     """A call that was made at a point, and what it brought."""
 
     call: Call
     observation: str
+    key: _Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class _Point:
     """A point of the tree: the way to it, and what was tried there."""
 
     path: tuple[Utterance, ...] = ()
-    keys: tuple[tuple[str, str, str], ...] = ()
+    keys: tuple[_Key, ...] = ()
     tried: tuple[_Tried, ...] = ()
     hint: tuple[int, Utterance] | None = None
 
@@ -97,12 +102,16 @@ class _Point:
 
     def below(self, step: Sequence[Utterance], tried: _Tried) -> "_Point":
         """The point that a call leads to."""
-        key = (*call_key(tried.call), tried.observation)
         return _Point(
             path=(*self.path, *step),
-            keys=(*self.keys, key),
+            keys=(*self.keys, tried.key),
             hint=self.hint,
         )
+
+    def is_vain(self, tried: _Tried) -> bool:
+        """Whether another call was asked for and this brings nothing new."""
+        known = [*self.keys, *(one.key for one in self.tried)]
+        return bool(self.tried) and tried.key in known
 
 
 class _Walk:
@@ -144,11 +153,13 @@ class _Walk:
         return bool(self.pending) and self.pending[-1].speaker == "caller"
 
     def _observe(self, one: Utterance) -> None:
-        tried = _Tried(read_call(self.pending[-1].text), one.text)
-        below = self.here.below([*self.pending, one], tried)
-        self.above.append(replace(self.here, tried=(*self.here.tried, tried)))
+        call = read_call(self.pending[-1].text)
+        tried = _Tried(call, one.text, (*call_key(call), one.text))
+        point, below = self.here, self.here.below([*self.pending, one], tried)
+        self.above.append(replace(point, tried=(*point.tried, tried)))
         self.here, self.pending = below, []
-        if below.keys.count(below.keys[-1]) >= self.limits.repeats:
+        times = below.keys.count(tried.key)
+        if point.is_vain(tried) or times >= self.limits.repeats:
             self._close(Outcome.REPEATED_STATE)
         elif len(self.above) >= self.limits.steps:
             self._close(Outcome.STEP_LIMIT)
@@ -220,17 +231,10 @@ def _paper_hint(point: _Point) -> str:
 def _brief_hint(point: _Point) -> str:
     lines = [
         f"- {tried.call.name} {tried.call.arguments} -> "
-        f"{_first_words(tried.observation)}"
+        f"{first_words(tried.observation, _LONGEST_RESULT)}"
         for tried in point.tried
     ]
     return _BRIEF.format(candidates="\n".join(lines))
-
-
-def _first_words(text: str) -> str:
-    text = " ".join(text.split())
-    if len(text) <= _LONGEST_RESULT:
-        return text
-    return f"{text[:_LONGEST_RESULT]}..."
 
 
 _HINTS: Mapping[PromptStyle, Callable[[_Point], str]] = {

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .calls import call_key, fault_of
-from .protocol import Call, Tool, Trajectory, read_call
-from .records import NO_ANSWER
+from .protocol import NO_ANSWER, Call, Tool, Trajectory, read_call
 from .tool_runs import MadeCall
 
 

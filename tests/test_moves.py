@@ -78,9 +78,17 @@ async def test_a_caller_that_calls_nothing_calls_no_tool() -> None:
     assert move.call == Call("none", "{}")
 
 
-async def test_an_empty_answer_is_an_answer() -> None:
+async def test_an_empty_answer_is_asked_for_once_again() -> None:
     planner = ScriptedRole("Next: conclusion.")
-    _, move = await steps(team(planner, summarizer=ScriptedRole([])))
+    summarizer = ScriptedRole(" .\n", "Five.")
+    _, move = await steps(team(planner, summarizer=summarizer))
+    assert (move.call, move.answer) == (None, "Five.")
+    assert [one.attempt for one in summarizer.asked] == [0, 1]
+
+
+async def test_a_summarizer_that_stays_silent_gives_an_empty_answer() -> None:
+    planner = ScriptedRole("Next: conclusion.")
+    _, move = await steps(team(planner, summarizer=ScriptedRole([], "-")))
     assert (move.call, move.answer) == (None, "")
 
 
