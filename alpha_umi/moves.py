@@ -29,6 +29,8 @@ BLANK_PLANS = 5
 BLANK_ANSWERS = 1
 """How often a summarizer that says nothing is asked again."""
 
+_LONGEST_DECISION = max(len(f"{one.phrase}.") for one in Decision)
+
 # A caller that says nothing calls no tool, which its observation will say.
 _ASKED_AGAIN: Mapping[Role, int] = {
     Role.PLANNER: BLANK_PLANS,
@@ -167,12 +169,31 @@ async def _listen(
     attempt: int,
 ) -> AsyncGenerator[Spoken, None]:
     """Note what is said and pass it on; of a planner up to its decision."""
-    passed_on = 0
+    pass_on = _UpToDecision().of if role is Role.PLANNER else str
     async with aclosing(deltas):
         async for delta in deltas:
             said.append(delta.text)
-            text = "".join(said)
-            if role is Role.PLANNER:
-                text = up_to_decision(text)
-            yield Spoken(role, text[passed_on:], delta.tokens, attempt)
-            passed_on = len(text)
+            yield Spoken(role, pass_on(delta.text), delta.tokens, attempt)
+
+
+class _UpToDecision:
+    """Lets a text through until it has named whose turn it is.
+
+    Looks at its end alone, or a long text would be read once for each part.
+    """
+
+    def __init__(self) -> None:
+        self.end = ""
+        self.is_over = False
+
+    def of(self, part: str) -> str:
+        """What of the next part stands before the end of the decision."""
+        if self.is_over:
+            return ""
+        text = self.end + part
+        passed = up_to_decision(text)
+        new = passed[len(self.end) :]
+        # Where the text ends with the decision, its full stop may follow.
+        self.is_over = len(passed) < len(text)
+        self.end = passed[-_LONGEST_DECISION:]
+        return new

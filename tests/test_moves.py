@@ -1,7 +1,11 @@
 # -*- coding: utf-8 -*-
 """One step: who is asked what, what is passed on, and what it comes to."""
 
+from itertools import accumulate, cycle, pairwise, takewhile
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_roles import (
     QUESTION,
     TOOLS,
@@ -12,7 +16,13 @@ from scripted_roles import (
 )
 
 from alpha_umi.moves import BLANK_PLANS, Move, next_move
-from alpha_umi.protocol import Call, Decision, Plan, Utterance
+from alpha_umi.protocol import (
+    Call,
+    Decision,
+    Plan,
+    Utterance,
+    up_to_decision,
+)
 from alpha_umi.roles import Role
 
 pytestmark = pytest.mark.asyncio
@@ -144,6 +154,26 @@ async def test_text_after_a_decision_is_not_spoken_but_counted(
     assert move.plan.text == "I add. Next: caller."
     said = [one for one in spoken if one.role is Role.PLANNER]
     assert sum(one.tokens for one in said) == len(script)
+
+
+PARTS = ["Next: ", "caller", "conclusion", "give up", ".", "Next", " ", "I"]
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), min_size=1).map("".join),
+    st.lists(st.integers(1, 12), min_size=1),
+)
+async def test_however_a_plan_comes_it_is_spoken_up_to_its_decision(
+    text: str, lengths: list[int]
+) -> None:
+    starts = accumulate(cycle(lengths), initial=0)
+    cuts = [*takewhile(lambda start: start < len(text), starts), len(text)]
+    planner = ScriptedRole(*[[text[a:b] for a, b in pairwise(cuts)]] * 6)
+    spoken, _ = await steps(
+        team(planner, ScriptedRole(CALL), ScriptedRole("Five."))
+    )
+    first = [one for one in spoken if one.attempt == 0]
+    assert heard(first, Role.PLANNER) == up_to_decision(text)
 
 
 async def test_a_decision_in_another_roles_text_ends_nothing() -> None:
