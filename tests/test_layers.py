@@ -140,12 +140,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.arithmetic",
         "alpha_umi.knowledge",
+        "alpha_umi.limits",
         "alpha_umi.protocol",
         "alpha_umi.reading",
         "alpha_umi.tool_agent_values",
         "alpha_umi.units",
     ),
     (
+        "alpha_umi.calls",
         "alpha_umi.local_tools",
         "alpha_umi.prompts",
         "alpha_umi.python_tools",
@@ -158,17 +160,26 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.config_reference",
         "alpha_umi.roles",
         "alpha_umi.schema_guided_words",
+        "alpha_umi.search",
+        "alpha_umi.tool_runs",
         "alpha_umi.toolbench",
     ),
     (
         "alpha_umi.arms",
+        "alpha_umi.budget",
         "alpha_umi.moves",
         "alpha_umi.records",
         "alpha_umi.schema_guided_excerpts",
+        "alpha_umi.simulated_tools",
         "alpha_umi.static_evaluation",
     ),
-    ("alpha_umi.glpft", "alpha_umi.schema_guided", "alpha_umi.trained_team"),
-    ("alpha_umi.comparison",),
+    (
+        "alpha_umi.glpft",
+        "alpha_umi.loop",
+        "alpha_umi.schema_guided",
+        "alpha_umi.trained_team",
+    ),
+    ("alpha_umi.comparison", "alpha_umi.transcripts"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -207,6 +218,7 @@ CATCHES_EVERYTHING = {
     "local_llm.base_model",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
+    "alpha_umi.tool_runs",  # tools of others raise what they like
 }
 
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}

@@ -1,7 +1,11 @@
 # -*- coding: utf-8 -*-
 """One step: who is asked what, what is passed on, and what it comes to."""
 
+from itertools import accumulate, cycle, pairwise, takewhile
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_roles import (
     QUESTION,
     TOOLS,
@@ -12,7 +16,13 @@ from scripted_roles import (
 )
 
 from alpha_umi.moves import BLANK_PLANS, Move, next_move
-from alpha_umi.protocol import Call, Decision, Plan, Utterance
+from alpha_umi.protocol import (
+    Call,
+    Decision,
+    Plan,
+    Utterance,
+    up_to_decision,
+)
 from alpha_umi.roles import Role
 
 pytestmark = pytest.mark.asyncio
@@ -78,9 +88,21 @@ async def test_a_caller_that_calls_nothing_calls_no_tool() -> None:
     assert move.call == Call("none", "{}")
 
 
-async def test_an_empty_answer_is_an_answer() -> None:
+async def test_an_empty_answer_is_asked_for_once_again() -> None:
     planner = ScriptedRole("Next: conclusion.")
+<<<<<<< HEAD
     _, move = await steps(team(planner, summarizer=ScriptedRole([], [])))
+=======
+    summarizer = ScriptedRole(" .\n", "Five.")
+    _, move = await steps(team(planner, summarizer=summarizer))
+    assert (move.call, move.answer) == (None, "Five.")
+    assert [one.attempt for one in summarizer.asked] == [0, 1]
+
+
+async def test_a_summarizer_that_stays_silent_gives_an_empty_answer() -> None:
+    planner = ScriptedRole("Next: conclusion.")
+    _, move = await steps(team(planner, summarizer=ScriptedRole([], "-")))
+>>>>>>> loop
     assert (move.call, move.answer) == (None, "")
 
 
@@ -136,6 +158,26 @@ async def test_text_after_a_decision_is_not_spoken_but_counted(
     assert move.plan.text == "I add. Next: caller."
     said = [one for one in spoken if one.role is Role.PLANNER]
     assert sum(one.tokens for one in said) == len(script)
+
+
+PARTS = ["Next: ", "caller", "conclusion", "give up", ".", "Next", " ", "I"]
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), min_size=1).map("".join),
+    st.lists(st.integers(1, 12), min_size=1),
+)
+async def test_however_a_plan_comes_it_is_spoken_up_to_its_decision(
+    text: str, lengths: list[int]
+) -> None:
+    starts = accumulate(cycle(lengths), initial=0)
+    cuts = [*takewhile(lambda start: start < len(text), starts), len(text)]
+    planner = ScriptedRole(*[[text[a:b] for a, b in pairwise(cuts)]] * 6)
+    spoken, _ = await steps(
+        team(planner, ScriptedRole(CALL), ScriptedRole("Five."))
+    )
+    first = [one for one in spoken if one.attempt == 0]
+    assert heard(first, Role.PLANNER) == up_to_decision(text)
 
 
 async def test_a_decision_in_another_roles_text_ends_nothing() -> None:
