@@ -90,9 +90,6 @@ async def test_a_caller_that_calls_nothing_calls_no_tool() -> None:
 
 async def test_an_empty_answer_is_asked_for_once_again() -> None:
     planner = ScriptedRole("Next: conclusion.")
-<<<<<<< HEAD
-    _, move = await steps(team(planner, summarizer=ScriptedRole([], [])))
-=======
     summarizer = ScriptedRole(" .\n", "Five.")
     _, move = await steps(team(planner, summarizer=summarizer))
     assert (move.call, move.answer) == (None, "Five.")
@@ -102,7 +99,6 @@ async def test_an_empty_answer_is_asked_for_once_again() -> None:
 async def test_a_summarizer_that_stays_silent_gives_an_empty_answer() -> None:
     planner = ScriptedRole("Next: conclusion.")
     _, move = await steps(team(planner, summarizer=ScriptedRole([], "-")))
->>>>>>> loop
     assert (move.call, move.answer) == (None, "")
 
 
