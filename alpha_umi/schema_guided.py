@@ -14,12 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from .excerpts import FULL, PAPER_MIX, Cut, Kind, Mix, choose
+from .excerpts import FULL, PAPER_MIX, SMALL, Cut, Kind, Mix, choose
 from .protocol import Trajectory
 from .reading import faults_named
 from .schema_guided_dialogues import Dialogue, read_dialogues
 from .schema_guided_excerpts import excerpts
 from .schema_guided_services import read_services
+
+__all__ = [
+    "FULL",
+    "PAPER_MIX",
+    "SMALL",
+    "Cut",
+    "Mix",
+    "Part",
+    "is_seen",
+    "read_schema_guided",
+]
 
 Part = Literal["all", "seen", "unseen"]
 """Of the dialogues: `seen` where every service stands in the training schema,
