@@ -154,11 +154,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.schema_guided_dialogues",
         "alpha_umi.tool_agent_settings",
         "alpha_umi.tool_texts",
+        "alpha_umi.toolalpaca_golden",
         "alpha_umi.toolbench_answers",
     ),
     (
         "alpha_umi.config_reference",
         "alpha_umi.excerpts",
+        "alpha_umi.gsm8k",
+        "alpha_umi.openapi_tools",
         "alpha_umi.roles",
         "alpha_umi.search",
         "alpha_umi.tool_runs",
@@ -182,6 +185,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.comparison",
         "alpha_umi.schema_guided_excerpts",
+        "alpha_umi.toolalpaca",
         "alpha_umi.transcripts",
     ),
     ("alpha_umi.schema_guided",),
