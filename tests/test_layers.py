@@ -141,7 +141,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.moves", "alpha_umi.records"),
     # what the roles decide, measured
     ("alpha_umi.intervals", "alpha_umi.rouge_l", "alpha_umi.scores"),
-    ("alpha_umi.decision_steps",),
+    ("alpha_umi.decision_steps", "alpha_umi.end_to_end"),
     ("alpha_umi.metrics",),
     ("alpha_umi.floors",),
     # 6: the chat model
