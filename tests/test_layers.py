@@ -143,7 +143,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.intervals", "alpha_umi.rouge_l", "alpha_umi.scores"),
     ("alpha_umi.decision_steps", "alpha_umi.end_to_end"),
     ("alpha_umi.metrics",),
-    ("alpha_umi.floors",),
+    ("alpha_umi.columns", "alpha_umi.floors", "alpha_umi.paper_results"),
+    ("alpha_umi.results",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
