@@ -145,6 +145,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.metrics",),
     ("alpha_umi.columns", "alpha_umi.floors", "alpha_umi.paper_results"),
     ("alpha_umi.results",),
+    ("alpha_umi.orderings",),
+    ("alpha_umi.result_picture", "alpha_umi.result_tables"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
