@@ -134,7 +134,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
-    ("local_llm.local_model",),
+    ("local_llm.local_model", "local_llm.reply_streams"),
     ("local_llm.planning",),
     # the multi-LLM agent, from what the roles say to what is measured
     (
