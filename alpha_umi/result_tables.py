@@ -6,7 +6,7 @@ files. Raises nothing.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from local_llm.markdown_text import code, table
 
@@ -36,7 +36,7 @@ _NOTES = (
 def results_page(
     results: Results,
     columns: Sequence[Column] = STEP_COLUMNS,
-    references: Sequence[PaperRow] = (),
+    references: Mapping[str, Sequence[PaperRow]] | None = None,
     picture: str | None = None,
 ) -> str:
     """All results on one page.
@@ -46,17 +46,19 @@ def results_page(
             What was measured.
         columns (`Sequence[Column]`, defaults to `STEP_COLUMNS`):
             The columns of its tables.
-        references (`Sequence[PaperRow]`, optional):
-            Rows of the paper for parts out of domain, such as `PAPER_ROWS`.
+        references (`Mapping[str, Sequence[PaperRow]] | None`, optional):
+            Rows of the paper, such as `PAPER_ROWS`, by the name of the part
+            that they belong to.
         picture (`str | None`, optional):
             The file name of the picture beside the page.
     """
+    references = references or {}
     about = [f"- {key}: {code(text)}" for key, text in results.about.items()]
     blocks = ["# Results", "\n".join(about)]
     if picture:
         blocks.append(f"![Figures and intervals of every arm]({picture})")
     for part in results.parts:
-        rows = () if part.is_in_domain else references
+        rows = references.get(part.name, ())
         blocks += [f"## {_title(part)}", figure_table(part, columns, rows)]
         if seeds := seed_table(part, columns):
             blocks += ["Lowest to highest figure of a seed:", seeds]

@@ -158,7 +158,7 @@ def test_where_no_arms_were_compared_nothing_is_said_of_orderings() -> None:
 
 
 def test_the_page_has_a_table_for_each_part() -> None:
-    page = results_page(RESULTS, references=PAPER_ROWS, picture="results.png")
+    page = results_page(RESULTS, references={"unseen": PAPER_ROWS}, picture="results.png")
     assert "- command: `compare`" in page
     assert "- machine: <code>a&#124;b</code>" in page
     assert "](results.png)" in page
@@ -172,7 +172,7 @@ def test_the_page_has_a_table_for_each_part() -> None:
 
 
 def test_rows_of_the_paper_are_out_of_domain_and_name_their_source() -> None:
-    page = results_page(RESULTS, references=PAPER_ROWS)
+    page = results_page(RESULTS, references={"unseen": PAPER_ROWS})
     assert page.count("paper, 7B: Single-LLM |") == 1
     assert SOURCE in page
     assert SOURCE not in results_page(RESULTS)
