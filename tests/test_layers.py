@@ -193,7 +193,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "alpha_umi.comparison",
+        "alpha_umi.local_roles",
         "alpha_umi.result_tables",
+        "alpha_umi.task_evaluation",
         "alpha_umi.transcripts",
     ),
     # 6: the chat model
