@@ -8,18 +8,12 @@ ValueError and KeyError where a dialogue does not fit its schema.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+from .excerpts import Cut, Kind, lower_text
 from .protocol import Tool, Trajectory, Utterance, write_call
-from .reading import LONGEST_OBSERVATION, write_results
+from .reading import write_results
 from .schema_guided_dialogues import Act, Dialogue, Frame, Turn
-from .schema_guided_services import (
-    ArgumentTexts,
-    Intent,
-    Services,
-    offer,
-    tool_of,
-)
+from .schema_guided_services import Intent, Services, offered, tool_of
 from .schema_guided_words import (
     FAILED,
     call_words,
@@ -32,54 +26,6 @@ _TOLD = ("OFFER", "INFORM", "CONFIRM")
 
 _UNTOLD = ("true", "false", "dontcare")
 """Values that nobody says in these words."""
-
-
-class Kind(StrEnum):
-    """What an excerpt shows."""
-
-    FAILED = "failed"
-    ANSWERED = "answered"
-    CALLED = "called"
-    SAID = "said"
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How much of a dialogue a trajectory has.
-
-    Attributes:
-        turns (`int`):
-            Before the step, the user's last one included.
-        tools (`int`):
-            At most, the intents of the step's own service apart.
-        distractors (`int`):
-            Of these, at most so many from services foreign to the dialogue.
-        texts (`ArgumentTexts`):
-            How arguments read.
-        results (`int`):
-            The first ones that an observation has.
-        observation (`int`):
-            Its longest text, in characters.
-    """
-
-    turns: int = 13
-    tools: int = 12
-    distractors: int = 3
-    texts: ArgumentTexts = "described"
-    results: int = 3
-    observation: int = LONGEST_OBSERVATION
-
-
-FULL = Cut()
-SMALL = Cut(
-    turns=5,
-    tools=4,
-    distractors=3,
-    texts="named",
-    results=1,
-    observation=200,
-)
-"""For models that read slowly: prompts of 900 characters on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,19 +130,18 @@ def _observation(frame: Frame, cut: Cut) -> Utterance:
 
 
 def _tools(scene: _Scene) -> tuple[Tool, ...]:
-    offered = offer(
+    intents = offered(
         scene.services,
         scene.frame.service,
         scene.dialogue.services,
         scene.dialogue.name,
-        scene.cut.distractors,
-        scene.cut.tools,
+        scene.cut,
     )
-    return tuple(tool_of(intent, scene.cut.texts) for intent in offered)
+    return tuple(tool_of(intent, scene.cut.texts) for intent in intents)
 
 
 def _call(scene: _Scene) -> tuple[Kind, list[Utterance]]:
-    frame, user, seen = scene.frame, scene.user, _lower(scene.past)
+    frame, user, seen = scene.frame, scene.user, lower_text(scene.past)
     intent = scene.services[frame.service][frame.method]
     if not intent.accepts(frame.arguments):
         return Kind.CALLED, []
@@ -212,23 +157,19 @@ def _call(scene: _Scene) -> tuple[Kind, list[Utterance]]:
     ]
     if frame.acts_of(FAILED):
         return Kind.FAILED, step
-    if _is_told(frame.acts, _lower((*scene.past, *step[1:3]))):
+    if _is_told(frame.acts, lower_text((*scene.past, *step[1:3]))):
         answer = Utterance("conclusion", scene.turn.text)
         return Kind.ANSWERED, [*step, answer]
     return Kind.CALLED, step[:2]
 
 
 def _reply(scene: _Scene) -> tuple[Kind, list[Utterance]]:
-    if not _is_told(scene.frame.acts, _lower(scene.past)):
+    if not _is_told(scene.frame.acts, lower_text(scene.past)):
         return Kind.SAID, []
     return Kind.SAID, [
         Utterance("assistant", reply_words(scene.frame)),
         Utterance("conclusion", scene.turn.text),
     ]
-
-
-def _lower(utterances: tuple[Utterance, ...]) -> str:
-    return "\n".join(one.text for one in utterances).lower()
 
 
 def _is_known(intent: Intent, user: Frame, frame: Frame, seen: str) -> bool:

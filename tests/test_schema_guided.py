@@ -14,6 +14,7 @@ from guided_dialogues import (
     write_dataset,
 )
 
+from alpha_umi.excerpts import SMALL, Mix
 from alpha_umi.protocol import (
     Decision,
     Trajectory,
@@ -24,11 +25,7 @@ from alpha_umi.protocol import (
 )
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
-from alpha_umi.schema_guided import (
-    SMALL,
-    Mix,
-    read_schema_guided,
-)
+from alpha_umi.schema_guided import read_schema_guided
 from local_llm.errors import DatasetError
 
 SGD = SHARED / "sgd"

@@ -14,11 +14,12 @@ from guided_dialogues import (
     write_dataset,
 )
 
+from alpha_umi.excerpts import FULL, SMALL, Cut
 from alpha_umi.protocol import Trajectory
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
 from alpha_umi.schema_guided_dialogues import read_dialogues
-from alpha_umi.schema_guided_excerpts import FULL, SMALL, Cut, excerpts
+from alpha_umi.schema_guided_excerpts import excerpts
 from alpha_umi.schema_guided_services import read_services
 
 SGD = SHARED / "sgd"

@@ -13,12 +13,13 @@ from guided_dialogues import (
     write_dataset,
 )
 
+from alpha_umi.excerpts import Cut
 from alpha_umi.protocol import Tool
 from alpha_umi.roles import Role, role_prompt
 from alpha_umi.schema_guided_dialogues import read_dialogues
 from alpha_umi.schema_guided_services import (
     Services,
-    offer,
+    offered,
     read_services,
     tool_of,
 )
@@ -32,10 +33,9 @@ def services(tmp_path: Path) -> Services:
     return read_services(write_dataset(tmp_path, DIALOGUE), "test")
 
 
-def names(services: Services, **changes: object) -> list[str]:
-    options = {"others": ["Taxis_1"], "seed": "a", "distractors": 2, "most": 9}
-    options |= changes
-    return [one.name for one in offer(services, "Taxis_1", **options)]
+def names(services: Services, others: list[str], **cut: int) -> list[str]:
+    found = offered(services, "Taxis_1", others, "a", Cut(**cut))
+    return [one.name for one in found]
 
 
 def test_an_intent_is_a_tool_with_described_arguments(
@@ -100,40 +100,20 @@ def test_what_an_intent_accepts_is_what_its_schema_accepts(
 def test_the_own_service_and_some_foreign_intents_are_offered(
     services: Services,
 ) -> None:
-    offered = names(services)
-    assert {"FindTaxi", "BookTaxi"} < set(offered)
-    assert set(offered) < {
+    found = names(services, ["Taxis_1"], distractors=2)
+    assert {"FindTaxi", "BookTaxi"} < set(found)
+    assert set(found) < {
         *("FindTaxi", "BookTaxi"),
         *("PlaySong", "FindSong", "StopSong"),
     }
-    assert len(offered) == 4
+    assert len(found) == 4
 
 
-def test_the_offer_depends_on_the_seed_alone(services: Services) -> None:
-    offers = {seed: names(services, seed=seed) for seed in "abcdefgh"}
-    assert offers == {seed: names(services, seed=seed) for seed in "abcdefgh"}
-    assert len({tuple(one) for one in offers.values()}) > 4
-
-
-def test_an_offer_keeps_its_limit_but_for_the_own_service(
+def test_other_intents_of_the_dialogue_come_before_foreign_ones(
     services: Services,
 ) -> None:
-    assert len(names(services, most=3)) == 3
-    assert sorted(names(services, most=1)) == ["BookTaxi", "FindTaxi"]
-
-
-def test_intents_of_the_dialogue_come_before_foreign_ones(
-    services: Services,
-) -> None:
-    offered = names(services, others=["Music_1"], distractors=0)
-    assert len(offered) == 5
-
-
-def test_of_two_intents_with_one_name_the_own_one_is_offered(
-    services: Services,
-) -> None:
-    offered = offer(services, "Taxis_1", ["Music_1"], "a", 0, 9)
-    assert services["Taxis_1"]["BookTaxi"] in offered
+    found = names(services, ["Taxis_1", "Music_1"], distractors=0)
+    assert len(found) == 5
 
 
 def test_a_service_that_cannot_be_read_is_named(tmp_path: Path) -> None:
