@@ -195,13 +195,20 @@ def is_blank(text: str) -> bool:
 
 
 def read_call(text: str) -> Call:
-    """Read a caller's text; what is missing gets its default."""
+    """Read a caller's text; what is missing or empty gets its default."""
+    call = call_as_written(text)
+    return Call(call.name or NO_TOOL, call.arguments or "{}")
+
+
+def call_as_written(text: str) -> Call:
+    """Read a caller's text; what is missing gets its default, what is there
+    and empty stays so, as the published evaluation has it."""
     name, arguments = NO_TOOL, "{}"
     if _ACTION in text:
         name = text.rpartition(_ACTION)[2].partition(_ARGUMENTS)[0].strip()
     if _ARGUMENTS in text:
         arguments = text.rpartition(_ARGUMENTS)[2].strip()
-    return Call(name or NO_TOOL, arguments or "{}")
+    return Call(name, arguments)
 
 
 def write_call(name: str, arguments: Mapping[str, Any]) -> Call:

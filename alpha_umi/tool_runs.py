@@ -83,6 +83,21 @@ def cut(text: str, characters: int) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def in_thread(run: Callable[[Call], str]) -> RunTool:
+    """Let a function run calls that is not asynchronous.
+
+    Args:
+        run (`Callable[[Call], str]`):
+            Such as `python_tools.runner_of` gives. One that is given up goes
+            on in its thread, and the program ends after it.
+    """
+
+    async def run_tool(call: Call) -> str:
+        return await asyncio.to_thread(run, call)
+
+    return run_tool
+
+
 async def _run(
     call: Call,
     run_tool: RunTool,

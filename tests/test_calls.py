@@ -106,6 +106,14 @@ def test_a_tool_whose_schema_is_broken_is_not_run(schema: dict) -> None:
     assert "cannot be checked, its schema is broken" in fault.text
 
 
+def test_a_schema_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", fetched.append)
+    schema = {"$ref": "https://example.org/schema.json"}
+    fault_of(Call("a", "{}"), [Tool("a", schema=schema)])
+    assert fetched == []
+
+
 def test_what_was_never_made_is_not_valid() -> None:
     invalid = {one for one in CallResult if not one.is_valid}
     assert invalid == {

