@@ -16,17 +16,12 @@ from .reading import rows_of
 _ENDINGS = (".json", ".json.gz")
 
 
-def read_trajectories(
-    path: Path,
-    limit: int | None = None,
-) -> list[Trajectory]:
+def read_trajectory_file(path: Path) -> list[Trajectory]:
     """The trajectories of a file, in its order.
 
     Args:
         path (`Path`):
             The file.
-        limit (`int | None`, optional):
-            The most trajectories.
 
     Raises:
         `DatasetError`: It cannot be read, has no trajectory, or one of them
@@ -44,7 +39,7 @@ def read_trajectories(
             f"{path} has no trajectory",
             fix="write at least one, as in data/tool_trajectories.json",
         )
-    return found[:limit]
+    return found
 
 
 def _checked(trajectory: Trajectory) -> Trajectory:

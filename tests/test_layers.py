@@ -157,10 +157,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.prompts",
         "alpha_umi.python_tools",
         "alpha_umi.schema_guided_dialogues",
+        "alpha_umi.star_dialogues",
         "alpha_umi.tool_agent_settings",
         "alpha_umi.tool_texts",
         "alpha_umi.toolalpaca_golden",
         "alpha_umi.toolbench_answers",
+        "alpha_umi.trajectory_files",
     ),
     (
         "alpha_umi.config_reference",
@@ -171,6 +173,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.results",
         "alpha_umi.roles",
         "alpha_umi.search",
+        "alpha_umi.star_apis",
         "alpha_umi.tool_runs",
         "alpha_umi.toolbench",
     ),
@@ -184,6 +187,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.records",
         "alpha_umi.schema_guided_services",
         "alpha_umi.simulated_tools",
+        "alpha_umi.star",
         "alpha_umi.static_evaluation",
     ),
     (
@@ -204,6 +208,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.transcripts",
     ),
     ("alpha_umi.schema_guided",),
+    ("alpha_umi.readers",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),

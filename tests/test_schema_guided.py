@@ -2,10 +2,8 @@
 """Schema-Guided Dialogue is read in the shares that are asked for."""
 
 import json
-from collections import Counter
 from pathlib import Path
 
-import jsonschema
 import pytest
 from guided_dialogues import (
     DIALOGUE,
@@ -13,16 +11,10 @@ from guided_dialogues import (
     needs_shared_data,
     write_dataset,
 )
+from trajectory_checks import assert_calls_fit, shares
 
 from alpha_umi.excerpts import SMALL, Mix
-from alpha_umi.protocol import (
-    Decision,
-    Trajectory,
-    Utterance,
-    decides,
-    read_call,
-    read_plan,
-)
+from alpha_umi.protocol import Decision, Trajectory
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
 from alpha_umi.schema_guided import read_schema_guided
@@ -98,10 +90,7 @@ def unseen() -> list[Trajectory]:
 def test_decisions_of_the_dataset_have_the_shares_of_the_paper(
     unseen: list[Trajectory],
 ) -> None:
-    plans = [read_plan(one.text) for one in decisions(unseen)]
-    counts = Counter(plan.decision for plan in plans)
-    assert all(plan.is_stated for plan in plans)
-    assert {key: round(counts[key] / len(plans), 2) for key in counts} == {
+    assert shares(unseen) == {
         Decision.CALL: 0.74,
         Decision.CONCLUDE: 0.19,
         Decision.GIVE_UP: 0.07,
@@ -112,14 +101,7 @@ def test_decisions_of_the_dataset_have_the_shares_of_the_paper(
 def test_calls_of_the_dataset_fit_the_schema_of_their_tool(
     unseen: list[Trajectory],
 ) -> None:
-    for one in unseen:
-        tools = {tool.name: tool.schema for tool in one.tools}
-        assert len(tools) == len(one.tools)
-        for said in one.utterances:
-            if said.speaker == "caller":
-                call = read_call(said.text)
-                arguments = json.loads(call.arguments)
-                jsonschema.validate(arguments, tools[call.name])
+    assert_calls_fit(unseen)
 
 
 @needs_shared_data
@@ -137,7 +119,3 @@ def test_short_excerpts_make_short_prompts(unseen: list[Trajectory]) -> None:
 def test_the_dataset_reads_the_same_twice(unseen: list[Trajectory]) -> None:
     again = read_schema_guided(SGD, "test", SMALL, part="unseen")
     assert again == unseen
-
-
-def decisions(found: list[Trajectory]) -> list[Utterance]:
-    return [said for one in found for said in one.utterances if decides(said)]

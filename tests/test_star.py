@@ -1,25 +1,17 @@
 # -*- coding: utf-8 -*-
 """What a wizard of STAR does becomes steps of the three roles."""
 
-import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from guided_dialogues import SHARED, needs_shared_data
 from star_dialogues import EVENTS, dialogue, query, reply, user, write_star
+from trajectory_checks import assert_calls_fit, shares
 
 from alpha_umi.excerpts import FULL, SMALL, Cut
-from alpha_umi.protocol import (
-    Decision,
-    Trajectory,
-    decides,
-    read_call,
-    read_plan,
-)
+from alpha_umi.protocol import Decision, Trajectory
 from alpha_umi.star import read_star
 from local_llm.errors import DatasetError
 
@@ -195,15 +187,7 @@ def found() -> list[Trajectory]:
 def test_decisions_of_the_dataset_read_back_in_their_shares(
     found: list[Trajectory],
 ) -> None:
-    plans = [
-        read_plan(text.text)
-        for one in found
-        for text in one.utterances
-        if decides(text)
-    ]
-    counts = Counter(plan.decision for plan in plans)
-    assert all(plan.is_stated for plan in plans)
-    assert {key: round(counts[key] / len(plans), 2) for key in counts} == {
+    assert shares(found) == {
         Decision.CALL: 0.79,
         Decision.CONCLUDE: 0.20,
         Decision.GIVE_UP: 0.01,
@@ -214,13 +198,7 @@ def test_decisions_of_the_dataset_read_back_in_their_shares(
 def test_calls_of_the_dataset_fit_the_schema_of_their_tool(
     found: list[Trajectory],
 ) -> None:
-    for one in found:
-        tools = {tool.name: tool.schema for tool in one.tools}
-        for text in one.utterances:
-            if text.speaker == "caller":
-                call = read_call(text.text)
-                arguments = json.loads(call.arguments)
-                jsonschema.validate(arguments, tools[call.name])
+    assert_calls_fit(found)
 
 
 @needs_shared_data

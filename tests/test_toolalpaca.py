@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from guided_dialogues import SHARED, needs_shared_data
+from trajectory_checks import assert_calls_fit, shares
 
-from alpha_umi.protocol import decides, read_call, read_plan, write_call
+from alpha_umi.protocol import write_call
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
 from alpha_umi.toolalpaca import read_tasks, read_toolalpaca
@@ -131,13 +131,6 @@ def test_the_golden_calls_of_the_file_match_themselves() -> None:
 
 @needs_shared_data
 def test_calls_of_the_file_fit_the_schema_of_their_tool() -> None:
-    for one in read_toolalpaca(ALPACA):
-        tools = {tool.name: tool.schema for tool in one.tools}
-        for said in one.utterances:
-            if said.speaker == "caller":
-                call = read_call(said.text)
-                arguments = json.loads(call.arguments)
-                jsonschema.validate(arguments, tools[call.name])
-            if said.speaker == "assistant":
-                assert decides(said)
-                assert read_plan(said.text).text == said.text
+    found = read_toolalpaca(ALPACA)
+    assert_calls_fit(found)
+    assert sum(shares(found).values()) == 1
