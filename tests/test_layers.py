@@ -90,6 +90,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_tensors",
         "local_llm.hub_upload",
         "local_llm.loss_picture",
+        "local_llm.machine",
         "local_llm.ollama",
         "local_llm.report_words",
     ),
@@ -212,8 +213,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
     ("plan_screen", "program_frame"),
     ("talking",),
+    ("tool_agents", "tool_command_line"),
     # 9: the programs
-    ("conversation_with_agent_with_finetuned_model",),
+    ("conversation_with_agent_with_finetuned_model", "small_llms"),
 )
 """Imports go from a lower line of this table to a higher one only; modules of
 one line do not import each other."""
@@ -228,6 +230,7 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_replies",
     "msghub",
     "talking",
+    "tool_agents",
 }
 
 NAMED_UPWARDS = {
