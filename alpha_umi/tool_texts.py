@@ -51,10 +51,11 @@ def argument_text(
 
 
 def description_text(texts: ArgumentTexts, description: str) -> str:
-    """What is said of a tool."""
+    """What is said of a tool; in short of its first sentence what fits."""
     if texts == "described":
         return description
-    return textwrap.shorten(description, _SHORT_DESCRIPTION, placeholder="")
+    first = description.partition(". ")[0]
+    return textwrap.shorten(first, _SHORT_DESCRIPTION, placeholder="")
 
 
 def call_rationale(name: str, known: Mapping[str, object]) -> str:

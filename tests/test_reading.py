@@ -74,6 +74,16 @@ def test_a_result_that_is_too_long_loses_its_last_fields() -> None:
     assert json.loads(text) == {"count": 1, "results": [{"a": "1"}]}
 
 
-def test_a_field_that_is_too_long_leaves_the_count() -> None:
+def test_the_only_text_of_a_result_is_cut() -> None:
     text = write_results([{"a": "x" * 99}], 1, 40)
-    assert json.loads(text) == {"count": 1, "results": [{}]}
+    assert text == '{"count":1,"results":[{"a":"xxxxxxxx"}]}'
+
+
+def test_what_cannot_be_cut_leaves_the_count() -> None:
+    assert write_results([{"a": list(range(9))}], 1, 30) == (
+        '{"count":1,"results":[{}]}'
+    )
+
+
+def test_a_limit_below_all_is_passed_by_the_count_alone() -> None:
+    assert write_results([{"a": "x"}], 1, 5) == '{"count":1,"results":[{}]}'

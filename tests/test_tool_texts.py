@@ -57,6 +57,7 @@ def test_a_short_description_ends_with_a_whole_word() -> None:
     words = "Find a restaurant of a particular cuisine"
     assert description_text("described", words) == words
     assert description_text("named", words) == "Find a restaurant of a"
+    assert description_text("named", "Find it. Gives all.") == "Find it"
 
 
 def test_a_call_is_explained_by_what_is_wanted_and_known() -> None:
