@@ -31,6 +31,10 @@ NO_TOOL = "none"
 
 _ACTION, _ARGUMENTS = "Action:", "Action Input:"
 
+_WHOLE_CALL = re.compile(
+    rf"{_ACTION}(?P<name>.*)\n{_ARGUMENTS}(?P<arguments>(?s:.*))",
+)
+
 
 class Decision(StrEnum):
     """Whose turn it is after the planner's."""
@@ -188,7 +192,15 @@ def is_blank(text: str) -> bool:
 
 
 def read_call(text: str) -> Call:
-    """Read a caller's text; what is missing gets its default."""
+    """Read a caller's text; what is missing gets its default.
+
+    Words of the form count where they stand last, as in the paper's code,
+    unless the text is one call as a whole: an argument may have them too.
+    """
+    whole = _WHOLE_CALL.fullmatch(text.strip())
+    if whole is not None and _is_object(whole["arguments"]):
+        name, arguments = whole["name"].strip(), whole["arguments"].strip()
+        return Call(name or NO_TOOL, arguments)
     name, arguments = NO_TOOL, "{}"
     if _ACTION in text:
         name = text.rpartition(_ACTION)[2].partition(_ARGUMENTS)[0].strip()
@@ -252,6 +264,13 @@ def trajectory_as_dict(trajectory: Trajectory) -> dict[str, Any]:
             for one in trajectory.utterances
         ],
     }
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _speaker(name: str, where: str) -> Speaker:

