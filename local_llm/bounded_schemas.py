@@ -249,9 +249,8 @@ class _Narrowing:
         place: Place,
     ) -> tuple[dict[str, Schema], Schema]:
         """All that is said of properties with a name, and of the others."""
-        rest = keywords.get("additionalProperties", True)
-        if "properties" not in keywords:
-            rest = keywords.get("unevaluatedProperties", rest)
+        rest = keywords.get("unevaluatedProperties", True)
+        rest = keywords.get("additionalProperties", rest)
         named = dict(keywords.get("properties", {}))
         for name in keywords.get("required", ()):
             named.setdefault(name, rest)

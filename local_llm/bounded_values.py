@@ -41,6 +41,9 @@ KEY_CHARACTERS = 32
 _LARGEST_INTEGER = 10**15 - 1
 _LARGEST_NUMBER = 10**9 - 1
 _DECIMALS = 6
+_MOST_DECIMALS = 10
+"""llguidance divides by no smaller step."""
+
 _DIGITS = 15
 """Decimal digits that every double keeps."""
 
@@ -90,6 +93,7 @@ def bounded_number(keywords: Keywords) -> Bounded | None:
     if low > high:
         return None
     decimals = max(_DECIMALS, _decimals(low), _decimals(high))
+    decimals = min(decimals, _MOST_DECIMALS)
     decimals = max(0, min(decimals, _DIGITS - _whole_digits(low, high)))
     exclusive = taken(keywords, "exclusiveMinimum", "exclusiveMaximum")
     return {
@@ -97,7 +101,7 @@ def bounded_number(keywords: Keywords) -> Bounded | None:
         "minimum": low,
         "maximum": high,
         **exclusive,
-        "multipleOf": keywords.get("multipleOf", 10.0**-decimals),
+        "multipleOf": keywords.get("multipleOf", float(f"1e-{decimals}")),
     }
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 MOST_GRAMMARS = 32
 """Compiled grammars that are kept for one tokenizer."""
 
+_AS_TEXT = '\n%llguidance {"no_forcing": true}\n'
+"""Without it llguidance tokenizes text to which there is no other way, and
+that text may turn into a control token: "<eos>" would end the reply."""
+
 
 class Vocabulary:
     """The tokens of one model as llguidance knows them.
@@ -62,8 +66,8 @@ class Vocabulary:
 
     def _compiled(self, grammar: str) -> "LLMatcher":
         kind = guidance().LLMatcher
-        text = kind.grammar_from_lark(grammar)
-        matcher = kind(self._tokens, text, log_level=0)
+        whole = kind.grammar_from_lark(grammar + _AS_TEXT)
+        matcher = kind(self._tokens, whole, log_level=0)
         if matcher.is_error():
             raise GenerationError(
                 f"the grammar cannot be used: {short(matcher.get_error())}",
@@ -130,17 +134,14 @@ class GrammarMask(LogitsProcessor):
     def _allowed(self, matcher: "LLMatcher", width: int) -> np.ndarray:
         """Which tokens fit next, shape (width,)."""
         allowed = np.zeros(width, dtype=bool)
-        if not matcher.is_stopped():
-            packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            bits = np.unpackbits(packed, bitorder="little")[:width]
-            allowed[: len(bits)] = bits
+        if matcher.is_stopped():
+            allowed[self._stop_ids] = True
+            return allowed
+        packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         _check(matcher)
+        bits = np.unpackbits(packed, bitorder="little")[:width]
+        allowed[: len(bits)] = bits
         allowed[self._stop_ids] = matcher.is_accepting()
-        if not allowed.any():
-            raise GenerationError(
-                "the grammar leads nowhere: no token fits",
-                fix="give every rule an end",
-            )
         return allowed
 
 
@@ -170,7 +171,7 @@ def grammar_mask(base: BaseModel, grammar: str) -> GrammarMask:
 
 def _vocabulary_of(base: BaseModel) -> Vocabulary:
     chat_format = base.chat_format
-    size = base.model.get_output_embeddings().weight.shape[0]
+    size = base.model.get_input_embeddings().weight.shape[0]
     with _making:
         known = _vocabularies.get(chat_format)
         if known is None or known.stop_ids != chat_format.stop_ids:
@@ -211,5 +212,5 @@ def _check(matcher: "LLMatcher") -> None:
     if matcher.is_error():
         raise GenerationError(
             f"the grammar could not be followed: {short(matcher.get_error())}",
-            fix="make it simpler, or ask without a grammar",
+            fix="give every rule an end, make it simpler, or do without",
         )

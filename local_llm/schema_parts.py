@@ -164,8 +164,8 @@ class SchemaParts:
         if reference in place.references and again > self._recursion:
             return []
         target: Any = self.root
-        for key in reference.removeprefix("#").split("/")[1:]:
-            target = _below(target, unquote(key))
+        for key in unquote(reference).split("/")[1:]:
+            target = _below(target, key)
         if target is None:
             raise self.problem(place, f"there is no {reference!r}")
         return self.alternatives(target, replace(place, references=references))
