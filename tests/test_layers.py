@@ -204,6 +204,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.transcripts",
     ),
     ("alpha_umi.schema_guided",),
+    ("alpha_umi.call_grammar",),
+    # the same as an agent of AgentScope
+    ("alpha_umi.agent_roles", "alpha_umi.agent_speech"),
+    ("alpha_umi.agent_history",),
+    ("alpha_umi.agent_model",),
+    ("alpha_umi.agent",),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -219,6 +225,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "alpha_umi.agent",
+    "alpha_umi.agent_history",
+    "alpha_umi.agent_model",
+    "alpha_umi.agent_roles",
+    "alpha_umi.agent_speech",
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
