@@ -186,6 +186,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.toolbench",
     ),
     (
+        "alpha_umi.agent_roles",
         "alpha_umi.arms",
         "alpha_umi.budget",
         "alpha_umi.columns",
@@ -198,6 +199,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.star",
     ),
     (
+        "alpha_umi.agent_speech",
         "alpha_umi.glpft",
         "alpha_umi.loop",
         "alpha_umi.orderings",
@@ -207,6 +209,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.trained_team",
     ),
     (
+        "alpha_umi.agent_history",
         "alpha_umi.local_roles",
         "alpha_umi.result_tables",
         "alpha_umi.schema_guided_excerpts",
@@ -215,11 +218,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.transcripts",
     ),
     (
+        "alpha_umi.agent_model",
         "alpha_umi.comparison",
         "alpha_umi.result_files",
         "alpha_umi.schema_guided",
     ),
-    ("alpha_umi.comparison_data", "alpha_umi.evaluation"),
+    ("alpha_umi.agent", "alpha_umi.comparison_data", "alpha_umi.evaluation"),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -236,6 +240,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "alpha_umi.agent",
+    "alpha_umi.agent_history",
+    "alpha_umi.agent_model",
+    "alpha_umi.agent_roles",
+    "alpha_umi.agent_speech",
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
