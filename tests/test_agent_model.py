@@ -19,7 +19,15 @@ from agentscope.message import (
 from agentscope.model import ChatResponse, ChatUsage, StructuredResponse
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
-from scripted_chat_models import CALL, CONCLUDE, GIVE_UP, Voice, call, team, toolkit
+from scripted_chat_models import (
+    CALL,
+    CONCLUDE,
+    GIVE_UP,
+    Voice,
+    call,
+    team,
+    toolkit,
+)
 from tiny_agents import wrapper
 
 from alpha_umi.agent_model import GAVE_UP, STOPPED, AlphaUMiModel
