@@ -73,6 +73,12 @@ class ReplyParameters(BaseModel):
         description="Makes drawn replies repeatable.",
         ge=0,
     )
+    grammar: str | None = Field(
+        default=None,
+        title="Grammar",
+        description="What the reply follows, in the Lark syntax of "
+        "llguidance; not part of a config.",
+    )
 
 
 def changed(
@@ -108,7 +114,8 @@ def generation_settings(
     A parameter that matters only when tokens are drawn makes them be drawn.
     """
     given = parameters.model_dump(exclude_none=True)
-    given.pop("max_tokens", None)
+    for own in ("max_tokens", "grammar"):
+        given.pop(own, None)
     if not {"temperature", "top_p", "top_k"}.isdisjoint(given):
         given.setdefault("do_sample", True)
     return dataclasses.replace(default, **given)
@@ -139,6 +146,7 @@ async def reply_stream(
         lambda delivery: None,
         parameters.max_tokens,
         generation_settings(parameters, local.settings.generation),
+        parameters.grammar,
     )
     async with contextlib.aclosing(stream_request(local, request)) as pieces:
         async for response in _responses(len(request.prompt_ids), pieces):

@@ -59,6 +59,19 @@ async def talk(pipeline: "PipelineProtocol", screen: Screen) -> None:
                 screen.error(error)
 
 
+async def ask(pipeline: "PipelineProtocol", question: str) -> None:
+    """Ask one question and show all that happens until it is answered."""
+    from agentscope.console import ConsoleRenderer
+    from agentscope.message import UserMsg
+
+    renderer = ConsoleRenderer()
+    asked = UserMsg(name="user", content=question)
+    events = _Shown(pipeline).reply_stream(asked)
+    async with contextlib.aclosing(events):
+        async for event in events:
+            renderer.render(event)
+
+
 def _entered(
     pipeline: "PipelineProtocol",
 ) -> contextlib.AbstractAsyncContextManager[object]:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from alpha_umi.comparison_requests import DataRequest
+from alpha_umi.prompts import PromptStyle
 from alpha_umi.tool_agent_settings import (
     ToolAgentSettings,
     load_tool_agent_settings,
@@ -45,6 +47,29 @@ def choose_settings(arguments: argparse.Namespace) -> ToolAgentSettings:
     )
 
 
+def data_request(
+    arguments: argparse.Namespace,
+    style: PromptStyle,
+) -> DataRequest:
+    """What `compare` is to learn and to ask.
+
+    Args:
+        arguments (`argparse.Namespace`):
+            The command line.
+        style (`PromptStyle`):
+            In which prompts are written.
+    """
+    return DataRequest(
+        arguments.schema_guided,
+        arguments.toolbench,
+        arguments.toolbench_train,
+        arguments.train,
+        arguments.test,
+        arguments.longest,
+        style,
+    )
+
+
 def same_command(argv: Sequence[str] | None) -> str:
     """What to type to go on: finished stages are used, others resumed."""
     given = list(sys.argv[1:] if argv is None else argv)
@@ -70,6 +95,8 @@ def _add_common(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_chat(verb: argparse.ArgumentParser) -> None:
+    _add_arm(verb)
+    _add_output(verb, "where the adapters stand")
     verb.add_argument(
         "--question",
         action="append",
@@ -123,6 +150,12 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     _add_arm(verb)
     _add_data(verb, "asked")
     _add_output(verb, "where the adapters stand")
+    verb.add_argument(
+        "--tasks",
+        action="store_true",
+        help="also let the roles solve the trajectories as whole tasks, on "
+        "tools that replay them",
+    )
     verb.add_argument(
         "--report",
         type=Path,

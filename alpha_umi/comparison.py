@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from local_llm import atomic_files
 from local_llm.errors import CheckpointError
@@ -26,14 +25,13 @@ from .decision_steps import (
 )
 from .floors import floor_scores
 from .glpft import GLPFT
-from .metrics import cases_of, rows_of, score
+from .metrics import cases_of, score
 from .protocol import Trajectory
 from .results import Part, Results, counts_of, measure_part
 from .scores import Scores
-from .static_evaluation import Answered, answer_alone, answer_as_team
+from .static_evaluation import Answered, answer_steps, step_rows
 from .tool_agent_settings import ToolAgentSettings
 from .trained_team import TeamRecord, TrainedTeam, write_team
-
 
 Reports = dict[str, RunReport]
 """Of the stages of one seed, by name."""
@@ -132,7 +130,9 @@ class Comparison:
             self.train,
             self.folder(seed),
             seed,
-            lambda stage: self.on_status(f"seed {seed}: training {stage.name}"),
+            lambda stage: self.on_status(
+                f"seed {seed}: training {stage.name}"
+            ),
         )
         reports = job.train(self.arms)
         for arm in self.arms:
@@ -180,21 +180,15 @@ class Comparison:
             self.settings.model,
             self.surroundings,
         )
-        ask = answer_alone if arm.is_single else answer_as_team
         try:
-            return ask(
-                team.reply_to_all,
-                part.steps,
-                self.settings.prompt_style,
-            )
+            return answer_steps(team.reply_to_all, part.steps, team.record)
         finally:
             team.unload()
 
     def _answer_key(self, arm: Arm, part: TestPart, reports: Reports) -> str:
         """Equal for the same adapters at the same steps."""
         played = {
-            role.value: reports[stage].key
-            for role, stage in arm.plays.items()
+            role.value: reports[stage].key for role, stage in arm.plays.items()
         }
         return run_key(
             played=played,
@@ -235,15 +229,7 @@ def _write_answers(
     part: TestPart,
     answered: Sequence[Answered],
 ) -> None:
-    cases = cases_of(part.steps, [one.prediction for one in answered])
-    rows = rows_of(cases, score(cases))
-    values: dict[str, Any] = {
-        "key": key,
-        "steps": [
-            {**row, "texts": one.texts}
-            for row, one in zip(rows, answered, strict=True)
-        ],
-    }
+    values = {"key": key, "steps": step_rows(part.steps, answered)}
     with atomic_files.whole_file(path) as partial:
         text = json.dumps(values, ensure_ascii=False, indent=1)
         partial.write_text(text, encoding="utf-8")

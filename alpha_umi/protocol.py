@@ -34,6 +34,10 @@ NO_ANSWER = "none"
 
 _ACTION, _ARGUMENTS = "Action:", "Action Input:"
 
+_WHOLE_CALL = re.compile(
+    rf"{_ACTION}(?P<name>.*)\n{_ARGUMENTS}(?P<arguments>(?s:.*))",
+)
+
 
 class Decision(StrEnum):
     """Whose turn it is after the planner's."""
@@ -195,7 +199,15 @@ def is_blank(text: str) -> bool:
 
 
 def read_call(text: str) -> Call:
-    """Read a caller's text; what is missing or empty gets its default."""
+    """Read a caller's text; what is missing gets its default.
+
+    Words of the form count where they stand last, as in the paper's code,
+    unless the text is one call as a whole: an argument may have them too.
+    """
+    whole = _WHOLE_CALL.fullmatch(text.strip())
+    if whole is not None and _is_object(whole["arguments"]):
+        name, arguments = whole["name"].strip(), whole["arguments"].strip()
+        return Call(name or NO_TOOL, arguments)
     call = call_as_written(text)
     return Call(call.name or NO_TOOL, call.arguments or "{}")
 
@@ -281,6 +293,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a value is {type(value).__name__}, want text")
     return value
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _speaker(name: str, where: str) -> Speaker:

@@ -55,10 +55,9 @@ def tool_of_schema(
         schema (`Mapping[str, Any]`):
             Of the arguments' object.
     """
-    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
+    properties: Mapping[str, object] = schema.get("properties", {})
     arguments = {
-        key: f"{one.get('type', 'any')}, {one.get('description', '')}"
-        for key, one in properties.items()
+        key: f"{_kind(one)}, {_about(one)}" for key, one in properties.items()
     }
     return Tool(name, description, arguments, schema)
 
@@ -104,6 +103,26 @@ def _tool(function: Callable[..., object]) -> Tool:
     schema = _arguments_model(function).model_json_schema()
     _drop_titles(schema)
     return tool_of_schema(function.__name__, description, schema)
+
+
+def _kind(schema: object) -> str:
+    """A JSON type in a word or two; the values that there are, where nobody
+    has described them."""
+    if not isinstance(schema, Mapping):
+        return "any"
+    values = [str(one) for one in schema.get("enum", ())]
+    if values and not all(one in _about(schema) for one in values):
+        return "one of " + " | ".join(values)
+    if isinstance(schema.get("type"), str):
+        return schema["type"]
+    kinds = schema.get("type") or map(_kind, schema.get("anyOf", ()))
+    return " or ".join(kinds) or "any"
+
+
+def _about(schema: object) -> str:
+    """What a schema says that its values are for."""
+    told = schema.get("description") if isinstance(schema, Mapping) else ""
+    return told or ""
 
 
 def _arguments_model(function: Callable[..., object]) -> type[BaseModel]:

@@ -7,6 +7,7 @@ and loads nothing. Raises what the roles raise.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .decision_steps import (
     Prediction,
@@ -14,9 +15,11 @@ from .decision_steps import (
     single_prediction,
     team_prediction,
 )
+from .metrics import cases_of, rows_of, score
 from .prompts import PromptStyle
 from .protocol import Decision, Plan, Utterance, read_plan
 from .roles import Role, role_prompt
+from .trained_team import TeamRecord
 
 ReplyToAll = Callable[[Role, Sequence[str]], list[str]]
 """A role's answers to prompts, such as `TrainedTeam.reply_to_all`."""
@@ -35,6 +38,25 @@ class Answered:
 
     texts: dict[str, str]
     prediction: Prediction
+
+
+def answer_steps(
+    reply: ReplyToAll,
+    steps: Sequence[Step],
+    record: TeamRecord,
+) -> list[Answered]:
+    """Ask who plays in an arm, at every step.
+
+    Args:
+        reply (`ReplyToAll`):
+            Who answers.
+        steps (`Sequence[Step]`):
+            Where.
+        record (`TeamRecord`):
+            Whether one says all, and how the roles are prompted.
+    """
+    ask = answer_alone if record.arm.is_single else answer_as_team
+    return ask(reply, steps, record.style)
 
 
 def answer_as_team(
@@ -82,6 +104,19 @@ def answer_alone(
     return [
         Answered({Role.BACKBONE.value: text}, single_prediction(text))
         for text in reply(Role.BACKBONE, prompts)
+    ]
+
+
+def step_rows(
+    steps: Sequence[Step],
+    answered: Sequence[Answered],
+) -> list[dict[str, Any]]:
+    """What was right, what was said and how it scores, a row for each step."""
+    cases = cases_of(steps, [one.prediction for one in answered])
+    rows = rows_of(cases, score(cases))
+    return [
+        {"name": step.trajectory.name, **row, "texts": one.texts}
+        for step, row, one in zip(steps, rows, answered, strict=True)
     ]
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from transformers import (
     GenerationConfig,
+    LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
 )
@@ -27,6 +28,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
+from .constrained import grammar_mask
 from .errors import GenerationError, LocalLLMError
 
 if TYPE_CHECKING:
@@ -102,6 +104,10 @@ class Request:
             From the submission to the last token, in seconds.
         cancelled (`threading.Event`):
             Set it to end the reply.
+        grammar (`str | None`):
+            What the reply follows, in the Lark syntax of llguidance; None for
+            any text. Cut at `max_new_tokens`, it is only the beginning of
+            what the grammar wants. Repeated n-grams are allowed in it.
     """
 
     prompt_ids: list[int]
@@ -111,6 +117,7 @@ class Request:
     adapter: str | None = None
     timeout_s: float = 600.0
     cancelled: threading.Event = field(default_factory=threading.Event)
+    grammar: str | None = None
 
 
 class GenerationEngine:
@@ -202,6 +209,9 @@ class GenerationEngine:
             base.tokenizer, base.chat_format.stop_ids, request
         )
         stop = _Stop(request, deadline)
+        masks = LogitsProcessorList()
+        if request.grammar is not None:
+            masks.append(grammar_mask(base, request.grammar))
         ids = torch.tensor([request.prompt_ids], device=base.device)
         use_weights_for_replies(base, request.adapter)
         with (
@@ -213,6 +223,7 @@ class GenerationEngine:
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 generation_config=self._generation_config(request),
+                logits_processor=masks,
                 stopping_criteria=StoppingCriteriaList([stop]),
                 streamer=streamer,
             )
@@ -221,24 +232,18 @@ class GenerationEngine:
     def _generation_config(self, request: Request) -> GenerationConfig:
         room = self.base.context_size - len(request.prompt_ids)
         sampling = request.sampling
-        chosen = (
-            {
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": sampling.top_k,
-            }
-            if sampling.do_sample
-            else {}
-        )
+        names = ("temperature", "top_p", "top_k") if sampling.do_sample else ()
+        # A grammar demands what was said before, quotes and commas at least.
+        ngram = 0 if request.grammar else sampling.no_repeat_ngram_size
         return GenerationConfig(
             max_new_tokens=min(request.max_new_tokens, room),
             do_sample=sampling.do_sample,
             repetition_penalty=sampling.repetition_penalty,
-            no_repeat_ngram_size=sampling.no_repeat_ngram_size,
+            no_repeat_ngram_size=ngram,
             eos_token_id=list(self.base.chat_format.stop_ids),
             pad_token_id=self.base.tokenizer.pad_token_id,
             use_cache=True,
-            **chosen,
+            **{name: getattr(sampling, name) for name in names},
         )
 
 

@@ -196,8 +196,21 @@ class LoadedModel:
         deliver: Callable[[Delivery], None],
         max_new_tokens: int | None = None,
         generation: GenerationSettings | None = None,
+        grammar: str | None = None,
     ) -> Request:
         """What to submit to the engine for a reply to these turns.
+
+        Args:
+            turns (`Sequence[Turn]`):
+                The conversation.
+            deliver (`Callable[[Delivery], None]`):
+                Gets the pieces of the reply.
+            max_new_tokens (`int | None`, optional):
+                The longest reply, in tokens; the settings' if empty.
+            generation (`GenerationSettings | None`, optional):
+                How tokens are chosen; the settings' if empty.
+            grammar (`str | None`, optional):
+                What the reply follows; see `Request`.
 
         Raises:
             `GenerationError`: The prompt does not fit into the context.
@@ -220,6 +233,7 @@ class LoadedModel:
             sampling=Sampling(**sampling),
             adapter=self._adapter,
             timeout_s=timeout_s,
+            grammar=grammar,
         )
 
     def submit(self, request: Request) -> None:

