@@ -16,7 +16,8 @@ from alpha_umi.orderings import (
     findings,
     verdict,
 )
-from alpha_umi.paper_results import PAPER_ROWS, ArmName
+from alpha_umi.paper_results import PAPER_ROWS
+from alpha_umi.arm_names import ArmName
 from alpha_umi.results import Part
 
 NAN = math.nan

@@ -6,7 +6,8 @@ from result_examples import RESULTS, SEEN, UNSEEN, figures, part_with
 
 from alpha_umi.columns import ARGUMENT_COLUMNS, TASK_COLUMNS
 from alpha_umi.intervals import Estimate
-from alpha_umi.paper_results import PAPER_ROWS, SOURCE, ArmName
+from alpha_umi.paper_results import PAPER_ROWS, SOURCE
+from alpha_umi.arm_names import ArmName
 from alpha_umi.result_tables import (
     figure_table,
     ordering_lines,
