@@ -14,10 +14,16 @@ from alpha_umi.decision_steps import (  # noqa: E402
 )
 from alpha_umi.floors import (  # noqa: E402
     always_call,
+    by_last_speaker,
     first_tool,
     floor_scores,
 )
-from alpha_umi.protocol import Call, Decision, Trajectory  # noqa: E402
+from alpha_umi.protocol import (  # noqa: E402
+    Call,
+    Decision,
+    Trajectory,
+    Utterance,
+)
 
 NOWHERE = Trajectory((), "", ())
 
@@ -28,14 +34,31 @@ def step(reference: Reference) -> Step:
 
 def test_one_floor_calls_nothing_and_one_the_first_tool() -> None:
     reference = Reference(Decision.GIVE_UP, tool_names=("b", "a"))
-    assert always_call(reference) == Prediction(
+    assert always_call(step(reference)) == Prediction(
         Decision.CALL, Call("none", "{}")
     )
-    assert first_tool(reference) == Prediction(Decision.CALL, Call("b", "{}"))
+    assert first_tool(step(reference)) == Prediction(
+        Decision.CALL, Call("b", "{}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "prediction"),
+    [
+        (None, Prediction(Decision.CALL, Call("b", "{}"))),
+        ("user", Prediction(Decision.CALL, Call("b", "{}"))),
+        ("observation", Prediction(Decision.CONCLUDE, answer="said")),
+    ],
+)
+def test_one_floor_says_what_was_observed_last(last, prediction) -> None:
+    reference = Reference(Decision.GIVE_UP, tool_names=("b", "a"))
+    history = () if last is None else (Utterance(last, "said"),)
+    found = by_last_speaker(Step(reference, history, NOWHERE, 0))
+    assert found == prediction
 
 
 def test_where_there_is_no_tool_none_is_called() -> None:
-    call = first_tool(Reference(Decision.CALL)).call
+    call = first_tool(step(Reference(Decision.CALL))).call
     assert call == Call("none", "{}")
 
 
@@ -48,7 +71,7 @@ def test_the_floors_of_four_steps() -> None:
         step(Reference(Decision.CONCLUDE, None, "Yes", names)),
     ]
     scores = floor_scores(steps)
-    assert list(scores) == ["always call", "first tool"]
+    assert list(scores) == ["always call", "first tool", "by last speaker"]
     assert scores["always call"].means() == {
         "plan_em": 3 / 4,
         "action_em": 0.0,
