@@ -6,15 +6,9 @@ lacks something, 129, 130 and 143 after a signal, 1 for a bug.
 """
 
 import argparse
-import asyncio
-import contextlib
-import logging
-import os
-import signal
 import sys
-import warnings
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from command_line import (
     PERSONAS,
@@ -23,50 +17,24 @@ from command_line import (
     resume_command,
 )
 from local_llm import processes
-from local_llm.errors import EXIT_BUG, LocalLLMError, TrainingInterrupted
 from local_llm.served_settings import ServedModelSettings
 from local_llm.settings import ModelSettings, hub_token, project_folder
-from screen import MaskedFormatter, Screen, printable, silent_screen
+from program_frame import hide_bars_of_libraries, run_program
+from screen import Screen
+from talking import chat
 
 if TYPE_CHECKING:
-    from agentscope.event import AgentEvent
-
     from chat_models import ServedChatModel
     from huggingface_model import HuggingFaceWrapper
     from local_llm.reports import Reply
     from local_llm.surroundings import Listener
-    from msghub import Inputs, MsgHub
+    from msghub import MsgHub
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; the exit code is returned."""
     arguments = parse_arguments(argv)
-    if processes.is_main():
-        signal.signal(signal.SIGTERM, _terminated)
-    _configure_output(arguments.debug)
-    try:
-        run(arguments, Screen() if processes.is_main() else silent_screen())
-        return 0
-    except LocalLLMError as error:
-        screen = _screen_of_failure()
-        interrupted = isinstance(error, TrainingInterrupted)
-        if interrupted:
-            error.fix = None  # the whole command follows
-        (screen.traceback if arguments.debug else screen.error)(error)
-        if interrupted:
-            screen.say(f"resume: {resume_command(argv)}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        _screen_of_failure().say(
-            "\ninterrupted; what was finished before is kept",
-        )
-        return 128 + signal.SIGINT
-    # Whatever is left is a fault of the program; a traceback helps nobody
-    # who has not asked for one.
-    except Exception as error:  # noqa: BLE001
-        screen = _screen_of_failure()
-        (screen.traceback if arguments.debug else screen.bug)(error)
-        return EXIT_BUG
+    return run_program(run, arguments, lambda: resume_command(argv))
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
@@ -144,7 +112,7 @@ def make_model(
     """The chat model of the settings, nothing loaded yet."""
     from huggingface_model import HuggingFaceWrapper
 
-    _hide_bars_of_libraries()
+    hide_bars_of_libraries()
     return HuggingFaceWrapper(
         config=settings,
         base_folder=project_folder(arguments.model_configs),
@@ -251,112 +219,6 @@ def make_hub(
             for name, system_prompt in list(characters.items())[:agents]
         ],
     )
-
-
-def chat(hub: "MsgHub", screen: Screen) -> None:
-    """Talk, and end at once at a signal that comes between two replies."""
-    with asyncio.Runner() as runner:
-        _wake_at_signals(runner.get_loop())
-        try:
-            runner.run(talk(hub, screen))
-        except (KeyboardInterrupt, SystemExit) as end:
-            # A thread reads the terminal. Nothing can wake it, and Python
-            # would wait for its next line before it ends.
-            screen.say("")
-            os._exit(_exit_code(end))
-
-
-async def talk(hub: "MsgHub", screen: Screen) -> None:
-    """Talk until the user leaves or the input ends."""
-    from agentscope.console import launch_console
-
-    screen.title("conversation")
-    async with hub:
-        while True:
-            try:
-                await launch_console(_Shown(hub))
-                return
-            except LocalLLMError as error:
-                # The conversation is still there, so it goes on.
-                screen.error(error)
-
-
-class _Shown:
-    """A hub whose words hold nothing that a terminal would obey."""
-
-    def __init__(self, hub: "MsgHub") -> None:
-        self._hub = hub
-
-    async def reply_stream(
-        self,
-        inputs: "Inputs" = None,
-    ) -> AsyncGenerator["AgentEvent", None]:
-        """The events of the hub, their text fit to be shown."""
-        from agentscope.event import TextBlockDeltaEvent
-
-        async with contextlib.aclosing(
-            self._hub.reply_stream(inputs)
-        ) as events:
-            async for event in events:
-                if isinstance(event, TextBlockDeltaEvent):
-                    text = {"delta": printable(event.delta)}
-                    event = event.model_copy(update=text)
-                yield event
-
-
-def _configure_output(debug: bool) -> None:
-    """Let the libraries' own bars and notices through only for debugging."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(MaskedFormatter(logging.BASIC_FORMAT))
-    level = logging.DEBUG if debug else logging.WARNING
-    logging.basicConfig(level=level, handlers=[handler])
-    if not processes.is_main():
-        logging.getLogger("local_llm").setLevel(logging.ERROR)
-    if debug:
-        return
-    warnings.simplefilter("ignore")
-    for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # This one sets its own level when it is imported: after that.
-    from huggingface_hub.utils import logging as hub_logging
-
-    hub_logging.set_verbosity_error()
-
-
-def _hide_bars_of_libraries() -> None:
-    """The program shows its own; downloads keep theirs, which have sizes."""
-    import datasets
-    import transformers
-
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
-
-
-def _screen_of_failure() -> Screen:
-    """Where a failure is told, by the first process that has one."""
-    return Screen() if processes.is_first_to_fail() else silent_screen()
-
-
-def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:
-    if isinstance(signalled, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    return int(signalled.code or 0)
-
-
-def _wake_at_signals(loop: asyncio.AbstractEventLoop) -> None:
-    """Let a signal end the wait of a loop that has nothing to do.
-
-    Python runs its own handlers between two instructions, so one that comes
-    just before the loop begins to wait would be seen only after the wait.
-    With one handler in the loop, every signal wakes it.
-    """
-    with contextlib.suppress(NotImplementedError):  # on Windows
-        number = signal.SIGTERM
-        loop.add_signal_handler(number, _terminated, number, None)
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

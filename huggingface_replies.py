@@ -5,7 +5,7 @@ Carries pieces from the model's worker thread into the event loop. A consumer
 that leaves cancels the request. Raises GenerationError.
 """
 
-import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,11 +20,8 @@ from local_llm.errors import GenerationError
 from local_llm.settings import GenerationSettings
 
 if TYPE_CHECKING:
-    from local_llm.generation import Delivery, Request
+    from local_llm.generation import Piece
     from local_llm.local_model import LocalModel
-
-_GRACE_S = 60.0
-"""How long the event loop waits beyond a request's own time limit."""
 
 
 class ReplyParameters(BaseModel):
@@ -142,26 +139,18 @@ async def reply_stream(
     Yields:
         `ChatResponse`: The new text, under one response and one block id.
     """
-    loop = asyncio.get_running_loop()
-    inbox: asyncio.Queue[Delivery] = asyncio.Queue()
-
-    def deliver(delivery: "Delivery") -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(inbox.put_nowait, delivery)
+    from local_llm.reply_streams import stream_request
 
     request = local.request(
         turns,
-        deliver,
+        lambda delivery: None,
         parameters.max_tokens,
         generation_settings(parameters, local.settings.generation),
         parameters.grammar,
     )
-    local.submit(request)
-    try:
-        async for response in _responses(request, inbox):
+    async with contextlib.aclosing(stream_request(local, request)) as pieces:
+        async for response in _responses(len(request.prompt_ids), pieces):
             yield response
-    finally:
-        request.cancelled.set()
 
 
 async def whole_reply(
@@ -176,43 +165,23 @@ async def whole_reply(
 
 
 async def _responses(
-    request: "Request",
-    inbox: "asyncio.Queue[Delivery]",
+    prompt_tokens: int,
+    pieces: "AsyncGenerator[Piece, None]",
 ) -> AsyncGenerator[ChatResponse, None]:
     """Pieces from the worker as AgentScope's responses."""
-    from local_llm.generation import Failure
-
     start = time.monotonic()
     text_id = response_id = None
-    while True:
-        delivery = await _next(inbox, request.timeout_s + _GRACE_S)
-        if isinstance(delivery, Failure):
-            raise delivery.error
+    async for piece in pieces:
         response = ChatResponse(content=[], is_last=False)
         response.id = response_id = response_id or response.id
-        if delivery.text:
-            block = TextBlock(text=delivery.text)
+        if piece.text:
+            block = TextBlock(text=piece.text)
             block.id = text_id = text_id or block.id
             response.content.append(block)
         response.usage = ChatUsage(
-            input_tokens=len(request.prompt_ids),
-            output_tokens=delivery.output_tokens,
+            input_tokens=prompt_tokens,
+            output_tokens=piece.output_tokens,
             time=time.monotonic() - start,
         )
-        response.metadata["finish_reason"] = delivery.finish_reason
+        response.metadata["finish_reason"] = piece.finish_reason
         yield response
-        if delivery.finish_reason is not None:
-            return
-
-
-async def _next(
-    inbox: "asyncio.Queue[Delivery]",
-    timeout_s: float,
-) -> "Delivery":
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await inbox.get()
-    except TimeoutError as error:
-        raise GenerationError(
-            f"the model gave no answer for {timeout_s:.0f} s",
-        ) from error

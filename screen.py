@@ -12,9 +12,11 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -78,6 +80,11 @@ class Screen:
         """Begin a part of the output."""
         self.console.print()
         self.console.rule(_verbatim(text), align="left", style="dim")
+
+    def document(self, page: Path) -> None:
+        """Show a page that was written, and where it stands."""
+        self.console.print(Markdown(page.read_text(encoding="utf-8")))
+        self.say(f"written: {page}")
 
     def error(self, error: LocalLLMError) -> None:
         """Show what went wrong and what to do."""

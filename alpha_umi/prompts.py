@@ -92,14 +92,18 @@ _BRIEF = Prompts(
 
 _TEMPLATES: dict[PromptStyle, Prompts] = {"paper": _PAPER, "brief": _BRIEF}
 
+_CUT = "..."
+
 _LONGEST_DESCRIPTION = 80
 """Of a tool or an argument in the brief style, in characters."""
 
-_TOOLBENCH_PREFIX = re.compile(
-    r'^This is the subfunction for tool "[^"]*", you can use this tool\.'
-    r'(The description of this function is: )?"?',
+_TOOLBENCH_FRAME = re.compile(
+    r'This is the subfunction for tool "[^"]*", you can use this tool\.'
+    r'(?:The description of this function is: )?"?(.*?)"?',
+    re.DOTALL,
 )
-"""What every description of ToolBench begins with; it tells a reader nothing."""
+"""What stands around every description of ToolBench; it tells a reader
+nothing. Of a description that was cut the last quote is missing."""
 
 
 def render(
@@ -148,12 +152,16 @@ def _line(tool: Tool) -> str:
         f"{name}: {text}" if (text := _short(raw.strip(", "))) else name
         for name, raw in tool.arguments.items()
     )
-    description = _short(_TOOLBENCH_PREFIX.sub("", tool.description))
+    framed = _TOOLBENCH_FRAME.fullmatch(tool.description)
+    description = _short(framed[1] if framed else tool.description)
     return f"{tool.name}({arguments}) {description}".rstrip()
 
 
 def _short(text: str) -> str:
-    return textwrap.shorten(text, _LONGEST_DESCRIPTION, placeholder="...")
+    short = textwrap.shorten(text, _LONGEST_DESCRIPTION, placeholder=_CUT)
+    if short == _CUT:  # no spaces, as in Chinese: not a word has room
+        return text[: _LONGEST_DESCRIPTION - len(_CUT)] + _CUT
+    return short
 
 
 def _history(style: PromptStyle, history: Iterable[Utterance]) -> str:

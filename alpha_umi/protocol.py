@@ -29,6 +29,9 @@ _SPEAKER_ALIASES: Mapping[str, Speaker] = {
 NO_TOOL = "none"
 """The name of the tool where a text calls none."""
 
+NO_ANSWER = "none"
+"""What stands in place of an answer that the data do not have."""
+
 _ACTION, _ARGUMENTS = "Action:", "Action Input:"
 
 _WHOLE_CALL = re.compile(
@@ -153,20 +156,24 @@ class Call:
 def read_plan(text: str) -> Plan:
     """Read a planner's text; without a decision it is the caller's turn."""
     for decision in _ORDER:
-        place = text.find(decision.phrase)
-        if place >= 0:
-            end = place + len(decision.phrase)
-            end += text[end : end + 1] == "."
+        end = _end_of_phrase(text, decision)
+        if end is not None:
             return Plan(text[:end], decision, True)
     call = Decision.CALL
     return Plan(f"{text.rstrip()} {call.phrase}.", call, False)
 
 
+def up_to_decision(text: str) -> str:
+    """What a planner says until it first names whose turn it is."""
+    ends = (_end_of_phrase(text, decision) for decision in Decision)
+    return text[: min((end for end in ends if end), default=len(text))]
+
+
 def without_decision(text: str) -> str:
     """A planner's rationale alone."""
-    ends = (text.find(decision.phrase) for decision in Decision)
-    first = min((end for end in ends if end >= 0), default=len(text))
-    return text[:first].rstrip()
+    starts = (text.find(decision.phrase) for decision in Decision)
+    first = min((start for start in starts if start >= 0), default=len(text))
+    return text[:first].strip()
 
 
 def states_decision(text: str) -> bool:
@@ -201,12 +208,19 @@ def read_call(text: str) -> Call:
     if whole is not None and _is_object(whole["arguments"]):
         name, arguments = whole["name"].strip(), whole["arguments"].strip()
         return Call(name or NO_TOOL, arguments)
+    call = call_as_written(text)
+    return Call(call.name or NO_TOOL, call.arguments or "{}")
+
+
+def call_as_written(text: str) -> Call:
+    """Read a caller's text; what is missing gets its default, what is there
+    and empty stays so, as the published evaluation has it."""
     name, arguments = NO_TOOL, "{}"
     if _ACTION in text:
         name = text.rpartition(_ACTION)[2].partition(_ARGUMENTS)[0].strip()
     if _ARGUMENTS in text:
         arguments = text.rpartition(_ARGUMENTS)[2].strip()
-    return Call(name or NO_TOOL, arguments or "{}")
+    return Call(name, arguments)
 
 
 def write_call(name: str, arguments: Mapping[str, Any]) -> Call:
@@ -241,7 +255,7 @@ def read_trajectory(raw: object, where: str) -> Trajectory:
             tools=tuple(read_tool(one) for one in raw["tools"]),
             instruction=str(raw["instruction"]),
             utterances=tuple(
-                Utterance(_speaker(one["from"], where), str(one["value"]))
+                Utterance(_speaker(one["from"], where), _text(one["value"]))
                 for one in raw["conversations"]
             ),
             name=where,
@@ -264,6 +278,21 @@ def trajectory_as_dict(trajectory: Trajectory) -> dict[str, Any]:
             for one in trajectory.utterances
         ],
     }
+
+
+def _end_of_phrase(text: str, decision: Decision) -> int | None:
+    """Where a decision's phrase ends with its full stop; None without it."""
+    place = text.find(decision.phrase)
+    if place < 0:
+        return None
+    end = place + len(decision.phrase)
+    return end + (text[end : end + 1] == ".")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a value is {type(value).__name__}, want text")
+    return value
 
 
 def _is_object(text: str) -> bool:

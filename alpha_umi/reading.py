@@ -100,8 +100,8 @@ def write_results(
 ) -> str:
     """What a tool returns, as JSON of a limited length.
 
-    Whole results are left out from the end, then fields of the first, so that
-    what is left is JSON.
+    Whole results are left out from the end, then fields of the first; its
+    last text is cut. So what is left is JSON.
 
     Args:
         results (`Sequence[Mapping[str, Any]]`):
@@ -112,13 +112,26 @@ def write_results(
             The longest text, in characters.
     """
     kept = [dict(result) for result in results]
-    while len(text := _compact({"count": count, "results": kept})) > limit:
-        if len(kept) > 1 or not any(kept):
-            kept = kept[:-1]
+    text = _written(kept, count)
+    while len(text) > limit and any(kept):
+        if len(kept) > 1:
+            kept.pop()
         else:
-            kept[0].popitem()
+            kept = [_shortened(kept[0], len(text) - limit)]
+        text = _written(kept, count)
     return text
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _shortened(result: dict[str, Any], excess: int) -> dict[str, Any]:
+    *others, (name, value) = result.items()
+    if others or not isinstance(value, str) or len(value) <= excess:
+        return dict(others)
+    return {name: value[:-excess]}
+
+
+def _written(results: list[dict[str, Any]], count: int) -> str:
+    return json.dumps(
+        {"count": count, "results": results},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 from .prompts import PromptStyle
 from .protocol import (
+    NO_ANSWER,
     Trajectory,
     Utterance,
     decides,
@@ -22,9 +23,6 @@ from .roles import Role, merge_for_backbone, role_prompt
 
 INVALID_TOOL = "invalid_hallucination_function_name"
 """What ToolBench calls in place of a tool that a model has made up."""
-
-NO_ANSWER = "none"
-"""What stands in place of an answer that the data do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +93,14 @@ def _planner_steps(trajectory: Trajectory) -> Iterator[Step]:
 def _caller_steps(trajectory: Trajectory) -> Iterator[Step]:
     said = trajectory.utterances
     for index, one in enumerate(said):
-        if one.speaker == "caller" and not _calls_invalid(one):
+        if one.speaker == "caller" and _is_learned(one):
             seen = [past for past in said[:index] if not _calls_invalid(past)]
             yield seen, one.text
 
 
 def _summarizer_steps(trajectory: Trajectory) -> Iterator[Step]:
     for index, one in enumerate(trajectory.utterances):
-        if one.speaker == "conclusion" and one.text != NO_ANSWER:
+        if one.speaker == "conclusion" and _is_learned(one):
             yield list(trajectory.utterances[:index]), one.text
 
 
@@ -113,10 +111,9 @@ def _backbone_steps(trajectory: Trajectory) -> Iterator[Step]:
             continue
         # The decision together with the call or the answer that follows it.
         end = index + 1 if gives_up(one) else index + 2
-        following = said[index + 1 : end]
-        if any(map(_calls_invalid, following)) or not _is_learned(following):
-            continue
-        yield list(said[:index]), merge_for_backbone(said[index:end])[0].text
+        turn = said[index:end]
+        if len(turn) == end - index and all(map(_is_learned, turn[1:])):
+            yield list(said[:index]), merge_for_backbone(turn)[0].text
 
 
 _STEPS: dict[Role, Callable[[Trajectory], Iterator[Step]]] = {
@@ -132,5 +129,8 @@ def _calls_invalid(one: Utterance) -> bool:
     return is_call and read_call(one.text).name == INVALID_TOOL
 
 
-def _is_learned(following: tuple[Utterance, ...]) -> bool:
-    return all(one.text != NO_ANSWER for one in following)
+def _is_learned(one: Utterance) -> bool:
+    """Whether this is a call or an answer that the data really have."""
+    if one.speaker == "caller":
+        return not _calls_invalid(one)
+    return one.speaker == "conclusion" and one.text != NO_ANSWER

@@ -5,7 +5,7 @@
 which does all three in one text. Knows no models. Raises nothing.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -44,8 +44,8 @@ class RoleModel(Protocol):
         prompt: str,
         tools: Sequence[Tool] = (),
         attempt: int = 0,
-    ) -> AsyncIterator[Delta]:
-        """Reply to a prompt, in parts.
+    ) -> AsyncGenerator[Delta, None]:
+        """Reply to a prompt, in parts, until it is closed.
 
         Args:
             prompt (`str`):
@@ -93,7 +93,7 @@ def role_prompt(
             planner's text.
     """
     template = getattr(prompts.templates(style), role.value)
-    thought = history[-1].text if role is Role.CALLER else ""
+    thought = history[-1].text if role is Role.CALLER and history else ""
     seen = merge_for_backbone(history) if role is Role.BACKBONE else history
     return prompts.render(template, style, tools, seen, thought)
 
@@ -104,20 +104,25 @@ def merge_for_backbone(
     """What one model says that plays all roles: rationale and call, or
     rationale and answer, as one text of the assistant."""
     merged: list[Utterance] = []
-    for one in utterances:
+    for before, one in zip([None, *utterances], utterances, strict=False):
         if one.speaker == "caller":
-            rationale = without_decision(merged.pop().text)
-            merged.append(_assistant(f"{rationale}\n{one.text}"))
+            merged.append(_joined(_taken(merged, before), one.text))
         elif one.speaker == "conclusion":
-            rationale = without_decision(merged.pop().text)
-            merged.append(_assistant(f"{rationale}\nconclusion: {one.text}"))
+            answer = f"conclusion: {one.text}"
+            merged.append(_joined(_taken(merged, before), answer))
         elif gives_up(one):
-            rationale = without_decision(one.text)
-            merged.append(_assistant(f"{rationale}\nconclusion: give up."))
+            merged.append(_joined(one.text, "conclusion: give up."))
         else:
             merged.append(one)
     return merged
 
 
-def _assistant(text: str) -> Utterance:
-    return Utterance("assistant", text)
+def _taken(merged: list[Utterance], before: Utterance | None) -> str:
+    """The plan that stands last, or nothing where none was said before."""
+    if before is None or before.speaker != "assistant":
+        return ""
+    return merged.pop().text
+
+
+def _joined(plan: str, text: str) -> Utterance:
+    return Utterance("assistant", f"{without_decision(plan)}\n{text}")

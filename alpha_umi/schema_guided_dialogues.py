@@ -11,6 +11,9 @@ from typing import Any
 
 from .reading import faults_named, first_file, rows_of
 
+_MOST_RESULTS = 3
+"""Of a call, from the published files; the slimmed ones have no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -78,29 +81,38 @@ class Dialogue:
 
 
 def read_dialogues(folder: Path, split: str) -> Iterator[Dialogue]:
-    """The dialogues of a part of the data, in the order of the file.
+    """The dialogues of a part of the data, in the order of the files.
 
     Args:
         folder (`Path`):
-            Has `train.jsonl.gz` and so on, one dialogue a line: `id`,
-            `services`, and `turns` with `speaker`, `text` and `frames`; a
-            frame has `service` and `acts`, a user's also `intent` and
-            `slots`, a system's with a call `call`, `results`, `n_results`.
+            The dataset as it is published, with `train/dialogues_001.json`
+            and so on. Or slimmed to one `train.jsonl.gz`, a dialogue a line:
+            `id`, `services`, and `turns` with `speaker`, `text` and
+            `frames`; a frame has `service` and `acts`, a user's also
+            `intent` and `slots`, a system's with a call also `call`,
+            `results` and `n_results`.
         split (`str`):
             `train`, `dev` or `test`.
 
     Raises:
         `DatasetError`: There is no such file, or a row is no dialogue.
     """
-    path = first_file(folder, (f"{split}.jsonl.gz", f"{split}.jsonl"))
-    for where, row in rows_of(path):
-        with faults_named(where, "dialogue", _FIX):
-            yield Dialogue(
-                str(row["id"]),
-                tuple(row["services"]),
-                tuple(_turn(raw) for raw in row["turns"]),
-                where,
-            )
+    for path in _files(folder, split):
+        for where, row in rows_of(path):
+            with faults_named(where, "dialogue", _FIX):
+                slim = _slimmed(row) if "dialogue_id" in row else row
+                yield Dialogue(
+                    str(slim["id"]),
+                    tuple(slim["services"]),
+                    tuple(_turn(raw) for raw in slim["turns"]),
+                    where,
+                )
+
+
+def _files(folder: Path, split: str) -> list[Path]:
+    published = sorted((folder / split).glob("dialogues_*.json"))
+    slim = (f"{split}.jsonl.gz", f"{split}.jsonl")
+    return published or [first_file(folder, slim)]
 
 
 def _turn(raw: Mapping[str, Any]) -> Turn:
@@ -134,7 +146,42 @@ def _frame(raw: Mapping[str, Any]) -> Frame:
     )
 
 
+# -- the published form ---------------------------------------------------
+
+
+def _slimmed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["dialogue_id"],
+        "services": row["services"],
+        "turns": [
+            {
+                "speaker": turn["speaker"],
+                "text": turn["utterance"],
+                "frames": [_slim_frame(one) for one in turn["frames"]],
+            }
+            for turn in row["turns"]
+        ],
+    }
+
+
+def _slim_frame(raw: Mapping[str, Any]) -> dict[str, Any]:
+    slim: dict[str, Any] = {
+        "service": raw["service"],
+        "acts": [
+            (one["act"], one["slot"], one["values"]) for one in raw["actions"]
+        ],
+    }
+    if "state" in raw:
+        slim["intent"] = raw["state"]["active_intent"]
+        slim["slots"] = raw["state"]["slot_values"]
+    if "service_call" in raw:
+        slim["call"] = raw["service_call"]
+        slim["results"] = raw["service_results"][:_MOST_RESULTS]
+        slim["n_results"] = len(raw["service_results"])
+    return slim
+
+
 _FIX = (
-    "give a dialogue a line, with id, services and turns, and a file of the "
-    "whole dataset"
+    "give the files of Schema-Guided Dialogue as published, or a dialogue a "
+    "line with id, services and turns"
 )

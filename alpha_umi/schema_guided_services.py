@@ -4,29 +4,16 @@
 Knows no dialogues. Raises DatasetError for a schema that cannot be read.
 """
 
-import random
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from .excerpts import Cut, offer
 from .protocol import Tool
 from .reading import faults_named, first_file, rows_of
-
-ArgumentTexts = Literal["described", "named"]
-"""How an argument reads: with type and description; or with its name alone, a
-few values where it has no others, and a question mark where it is optional."""
-
-_MOST_VALUES = 40
-"""Of the values of an argument, where it is described, in characters."""
-
-_SHORT_VALUES = 16
-"""Of the same, where it is named alone."""
-
-_SHORT_DESCRIPTION = 28
-"""Of a tool whose arguments are named alone, in characters."""
+from .tool_texts import ArgumentTexts, argument_text, description_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +58,6 @@ class Intent:
             for name, value in arguments.items()
         )
 
-    def as_tool(self, texts: ArgumentTexts) -> Tool:
-        """The tool, with the schema of its arguments."""
-        return Tool(
-            self.name,
-            _DESCRIPTIONS[texts](self.description),
-            {
-                slot.name: _TEXTS[texts](slot, slot in self.optional)
-                for slot in self.slots.values()
-            },
-            {
-                "type": "object",
-                "properties": {
-                    name: _value_schema(slot)
-                    for name, slot in self.slots.items()
-                },
-                "required": [slot.name for slot in self.required],
-                "additionalProperties": False,
-            },
-        )
-
 
 Services = Mapping[str, Mapping[str, Intent]]
 """By the name of the service and that of the intent."""
@@ -118,13 +85,12 @@ def read_services(folder: Path, split: str) -> Services:
     return services
 
 
-def offer(
+def offered(
     services: Services,
     own: str,
     others: Iterable[str],
     seed: str,
-    distractors: int,
-    most: int,
+    cut: Cut,
 ) -> list[Intent]:
     """The intents that stand to choice at one step, in a mixed order.
 
@@ -134,40 +100,57 @@ def offer(
         own (`str`):
             The service of the step; all its intents are offered.
         others (`Iterable[str]`):
-            The other services of the dialogue; theirs come next.
+            The services of the dialogue; theirs come next.
         seed (`str`):
             What the choice depends on, the name of the dialogue.
-        distractors (`int`):
-            How many intents of services foreign to the dialogue are added.
-        most (`int`):
-            How many are offered at most, the intents of `own` apart.
+        cut (`Cut`):
+            How many are offered.
 
     Raises:
         `KeyError`: There is no such service.
     """
-    dialogue = [own, *(name for name in others if name != own)]
-    chance = random.Random(seed)
-    chosen = _by_name(services, [own])
-    theirs = _by_name(services, dialogue)
-    foreign = _by_name(services, sorted(set(services) - set(dialogue)))
-    strange = [name for name in foreign if name not in theirs]
-    chance.shuffle(strange)
-    wanted = [name for name in theirs if name not in chosen]
-    wanted += strange[:distractors]
-    for name in wanted[: max(0, most - len(chosen))]:
-        chosen[name] = theirs.get(name) or foreign[name]
-    offered = list(chosen.values())
-    chance.shuffle(offered)
-    return offered
+    dialogue = list(others)
+    foreign = sorted(set(services) - {own, *dialogue})
+    return offer(
+        services[own].values(),
+        _intents_of(services, dialogue),
+        _intents_of(services, foreign),
+        seed,
+        cut,
+    )
 
 
-def _by_name(services: Services, names: Sequence[str]) -> dict[str, Intent]:
-    """Their intents; of two that share a name the first service's."""
-    intents: dict[str, Intent] = {}
-    for service in names:
-        for name, intent in services[service].items():
-            intents.setdefault(name, intent)
-    return intents
+@cache
+def tool_of(intent: Intent, texts: ArgumentTexts) -> Tool:
+    """The tool that an intent becomes, with the schema of its arguments."""
+    slots = intent.slots
+    return Tool(
+        intent.name,
+        description_text(texts, intent.description),
+        {
+            name: argument_text(
+                texts,
+                "string",
+                slot.values,
+                slot.description,
+                slot in intent.optional,
+            )
+            for name, slot in slots.items()
+        },
+        {
+            "type": "object",
+            "properties": {
+                name: _value_schema(slot) for name, slot in slots.items()
+            },
+            "required": [slot.name for slot in intent.required],
+            "additionalProperties": False,
+        },
+    )
+
+
+def _intents_of(services: Services, names: Sequence[str]) -> Iterator[Intent]:
+    for name in names:
+        yield from services[name].values()
 
 
 def _intents(row: Mapping[str, Any]) -> Iterator[Intent]:
@@ -192,30 +175,6 @@ def _value_schema(slot: Slot) -> dict[str, Any]:
     values = {"enum": list(slot.values)} if slot.values else {}
     return {"type": "string", **values}
 
-
-def _described(slot: Slot, is_optional: bool) -> str:
-    values = "|".join(slot.values)
-    parts = (
-        "string",
-        "optional" if is_optional else "",
-        values if len(values) <= _MOST_VALUES else "",
-        slot.description,
-    )
-    return ", ".join(filter(None, parts))
-
-
-def _named(slot: Slot, is_optional: bool) -> str:
-    values = "|".join(slot.values)
-    shown = values if len(values) <= _SHORT_VALUES else ""
-    return f"{shown}?" if is_optional else shown
-
-
-def _first_words(text: str) -> str:
-    return textwrap.shorten(text, _SHORT_DESCRIPTION, placeholder="")
-
-
-_TEXTS = {"described": _described, "named": _named}
-_DESCRIPTIONS = {"described": str, "named": _first_words}
 
 _FIX = (
     "give a schema of Schema-Guided Dialogue: service_name, slots and intents"

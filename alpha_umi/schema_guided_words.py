@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .protocol import Decision
 from .schema_guided_dialogues import Act, Frame
 from .schema_guided_services import Intent
+from .tool_texts import call_rationale, rationale
 
 FAILED = "NOTIFY_FAILURE"
 """The act of a system that tells of a call without success."""
@@ -27,40 +28,35 @@ def call_words(intent: Intent, user: Frame, seen: str) -> str:
             The text before, in small letters; of several wordings of a value
             one that stands in it is taken.
     """
-    known = ", ".join(
-        f"{slot} {_wording(user.state[slot], seen)}"
+    known = {
+        slot: _wording(user.state[slot], seen)
         for slot in intent.slots
         if user.state.get(slot)
-    )
-    wish = f"The user wants {intent.name}"
-    return _next(f"{wish}; known: {known}" if known else wish, Decision.CALL)
+    }
+    return call_rationale(intent.name, known)
 
 
 def result_words(frame: Frame) -> str:
     """What follows from what a call returned."""
     if frame.acts_of(FAILED):
         what = "has failed" if frame.count else "gave nothing"
-        return _next(f"{frame.method} {what}", Decision.GIVE_UP)
+        return rationale(f"{frame.method} {what}", Decision.GIVE_UP)
     if frame.acts_of("NOTIFY_SUCCESS"):
-        return _next(f"{frame.method} has succeeded", Decision.CONCLUDE)
+        return rationale(f"{frame.method} has succeeded", Decision.CONCLUDE)
     noun = "result" if frame.count == 1 else "results"
-    return _next(f"{frame.count} {noun} to offer", Decision.CONCLUDE)
+    return rationale(f"{frame.count} {noun} to offer", Decision.CONCLUDE)
 
 
 def reply_words(frame: Frame) -> str:
     """Why the system speaks without a call."""
     for name, words in _REPLIES.items():
         if acts := frame.acts_of(name):
-            return _next(words(acts), Decision.CONCLUDE)
-    return _next("The user waits for an answer", Decision.CONCLUDE)
+            return rationale(words(acts), Decision.CONCLUDE)
+    return rationale("The user waits for an answer", Decision.CONCLUDE)
 
 
 def _wording(values: tuple[str, ...], seen: str) -> str:
     return next((one for one in values if one.lower() in seen), values[0])
-
-
-def _next(rationale: str, decision: Decision) -> str:
-    return f"{rationale}. {decision.phrase}."
 
 
 def _slots(acts: tuple[Act, ...]) -> str:

@@ -12,9 +12,7 @@ Nothing else should run on the machine meanwhile.
 import argparse
 import json
 import os
-import platform
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +24,10 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from local_llm.machine import describe_machine  # noqa: E402
+
 PROMPTS = PROJECT / "benchmarks" / "embedded_prompts.json"
 REPORTS = PROJECT / "reports"
 CONFIG = "embedded"
@@ -151,7 +153,6 @@ def measure_replies() -> dict[str, Any]:
 
 def embedded_model() -> Any:
     """The model of the embedded config, not loaded yet."""
-    sys.path.insert(0, str(PROJECT))
     from local_llm.local_model import LocalModel
     from local_llm.settings import load_settings
     from local_llm.surroundings import Surroundings, cache_folder
@@ -274,15 +275,6 @@ def _tokens_per_second(base: Any, adapter: str | None) -> float:
 # -- the report --------------------------------------------------------------
 
 
-def describe_machine() -> str:
-    """Processor, cores, memory and system."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"{platform.system()}, Python {platform.python_version()}"
-    )
-
-
 def write_report(part: str, figures: Mapping[str, Any]) -> None:
     """Write the figures as JSON, and show them."""
     REPORTS.mkdir(exist_ok=True)
@@ -290,20 +282,6 @@ def write_report(part: str, figures: Mapping[str, Any]) -> None:
     path = REPORTS / f"embedded_{part}.json"
     path.write_text(text + "\n", encoding="utf-8")
     print(text)
-
-
-def _processor() -> str:
-    if shutil.which("lscpu"):
-        done = subprocess.run(
-            ["lscpu"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-        for line in done.stdout.splitlines():
-            if line.startswith("Model name:"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _peak_gb() -> float:

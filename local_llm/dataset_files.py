@@ -1,10 +1,11 @@
 # -*- coding: utf-8 -*-
-"""Reads the rows of one data file, plain or gzip.
+"""Reads the rows of one data file, or the value of a JSON file, plain or gzip.
 
 Knows nothing of conversations, of folders and of the hub.
 Raises DatasetError with the file, and the line where there is one.
 """
 
+import contextlib
 import gzip
 import io
 import json
@@ -49,18 +50,21 @@ def read_file(path: Path, label: str) -> Iterator[tuple[str, Row]]:
             fix=f"convert it to a file with one of the endings {endings()}",
         )
     read = _READERS[name.removesuffix(".gz").rpartition(".")[2]]
-    try:
-        with _open(path) as stream:
-            for place, row in read(stream, path):
-                where = f"{label} {place}"
-                yield where, _require_object(row, where)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DatasetError(
-            f"{path} is not a complete gzip file",
-            fix="fetch or compress the file again",
-        ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+    with _faults_named(path), _open(path) as stream:
+        for place, row in read(stream, path):
+            where = f"{label} {place}"
+            yield where, _require_object(row, where)
+
+
+def read_document(path: Path) -> object:
+    """Reads a file that holds one JSON value, plain or gzip.
+
+    Args:
+        path (`Path`):
+            The file.
+    """
+    with _faults_named(path), _open(path) as stream:
+        return _parse(_decode(stream.read(), path, 1), path, 1)
 
 
 def unreadable(path: Path, error: OSError) -> DatasetError:
@@ -81,6 +85,20 @@ def unreadable(path: Path, error: OSError) -> DatasetError:
 def endings() -> str:
     """The endings of the files that are read, for messages."""
     return ", ".join(READABLE_SUFFIXES)
+
+
+@contextlib.contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    """Says of which file it is that the system or gzip complains."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DatasetError(
+            f"{path} is not a complete gzip file",
+            fix="fetch or compress the file again",
+        ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -1,76 +1,41 @@
 # -*- coding: utf-8 -*-
-"""Writes the reference of the config: a JSON Schema and a table of the keys.
+"""The reference of the config: a JSON Schema and a page of the keys.
 
 Both come from the tables that check a config, so they cannot disagree with
-it. Run `python -m local_llm.settings_reference`; with `--check` nothing is
-written and the status is 1 when a committed file is not what it would be.
+it; takes the types of entries as they are given. Raises ConfigError where a
+library's fields cannot be read.
 """
 
-import argparse
 import ast
 import dataclasses
 import importlib.metadata
 import json
-import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_llm.library_defaults import (
-    CHOSEN,
-    DEFAULT_QUANTIZATION,
-    DEFAULTS,
-)
-from local_llm.library_fields import LIBRARIES, library_fields
-from local_llm.served_settings import (
-    CLIENT,
-    GENERATE,
-    SERVED,
-    SERVED_TYPE,
-    ClientSettings,
-    ServedGenerationSettings,
-    ServedModelSettings,
-)
-from local_llm.served_settings import REQUIRED as SERVED_REQUIRED
-from local_llm.settings import (
-    ENTRY,
-    FINE_TUNE,
-    GENERATION,
-    FineTuneSettings,
-    GenerationSettings,
-    ModelSettings,
-)
-from local_llm.settings_data import SECTION, DataSourceSettings
-from local_llm.settings_names import RESERVED, SECRET_KEYS
+from local_llm.library_defaults import CHOSEN, DEFAULTS
+from local_llm.library_fields import library_fields
+from local_llm.settings_names import PROGRAMS, SECRET_KEYS
 from local_llm.settings_rules import Rule
-from local_llm.settings_sections import Section, library_section, own_section
+from local_llm.settings_sections import Section
 from local_llm.settings_values import DATA_COLUMNS
 from local_llm.value_kinds import Kind, described, kinds_schema
 
-FOLDER = Path(__file__).resolve().parent.parent / "configs"
 PACKAGES = ("trl", "transformers", "peft")
 REQUIRED = ("config_name", "model_type")
-REQUIRED_OF = {
-    "entry": REQUIRED,
-    SECTION: ("path",),
-    "openai_chat": SERVED_REQUIRED,
-}
-VALUES: dict[str, type] = {
-    "entry": ModelSettings,
-    "generation": GenerationSettings,
-    "fine_tune_config": FineTuneSettings,
-    SECTION: DataSourceSettings,
-    "openai_chat": ServedModelSettings,
-    "client_args": ClientSettings,
-    "generate_args": ServedGenerationSettings,
-}
-SOURCE = own_section(SECTION, "data_path[]", DataSourceSettings)
+"""What every entry has."""
 
 _INTRODUCTION = """\
 # Configuration
 
 `model_configs.json` is a list of entries. A program takes one by its
-`config_name`; entries of another `model_type` than `huggingface` and
-`openai_chat` are left to other programs.
+`config_name`. The `model_type` says what an entry is for and which program
+runs it; entries of other types are left alone:
+
+{types}
+
 Every value is checked before a model is loaded, and every problem is reported
 at once, with its key and the nearest known name.
 
@@ -85,7 +50,7 @@ at once, with its key and the nearest known name.
   a dtype. Both work, with a warning that names the key.
 
 This page and `model_configs.schema.json` are generated: run
-`python -m local_llm.settings_reference` after a change of the settings or of
+`{command}` after a change of the settings or of
 a library's version. They were generated with
 {versions}.
 
@@ -110,26 +75,59 @@ JetBrains editors: Settings, Languages & Frameworks, Schemas and DTDs, JSON
 Schema Mappings. What two keys must not say together only the program checks.
 """
 
-_HEADINGS = {
-    "entry": "Keys of an entry",
-    "generation": "Keys of `generation`",
-    "fine_tune_config": "Keys of `fine_tune_config`",
-    SECTION: "Keys of a source that `data_path` lists",
-    "training_args": "Keys of `fine_tune_config.training_args`",
-    "lora_config": "Keys of `fine_tune_config.lora_config`",
-    "bnb_config": "Keys of `fine_tune_config.bnb_config`",
-    "openai_chat": "Keys of an entry of a served model",
-    "client_args": "Keys of `client_args`",
-    "generate_args": "Keys of `generate_args`",
-}
+
+@dataclass(frozen=True)
+class Part:
+    """A section as the reference shows it.
+
+    Args:
+        section (`Section`): Its keys.
+        heading (`str`): Its heading on the page.
+        values (`type | None`, optional): The dataclass with its defaults;
+            None for the section of a library.
+        required (`tuple[str, ...]`, optional): Keys without a default.
+        defaults (`Mapping[str, str]`, optional): What the page says where
+            the dataclass has no default.
+        schemas (`Mapping[str, dict[str, Any]]`, optional): The schemas of
+            keys that hold sections of their own.
+        name (`str`, optional): In the schema, where it is not the section's.
+        note (`str`, optional): What stands below the heading.
+        tabled (`Sequence[str] | None`, optional): The keys that have a row,
+            in this order; None for all with a meaning.
+        refused (`Mapping[str, str] | None`, optional): What the page lists
+            as not set here, and why; None for what the section refuses.
+    """
+
+    section: Section
+    heading: str
+    values: type | None = None
+    required: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    name: str = ""
+    note: str = ""
+    tabled: Sequence[str] | None = None
+    refused: Mapping[str, str] | None = None
+
+    @property
+    def definition(self) -> str:
+        """Its name in the schema."""
+        return self.name or self.section.name
 
 
-_NOTES = {
-    "bnb_config": f" Where `bnb_config` is null, it is "
-    f"`{json.dumps(DEFAULT_QUANTIZATION)}`, or `{{}}` where every weight is "
-    "trained; in one that is given, what is left out is the library's "
-    "default.",
-}
+@dataclass(frozen=True)
+class EntryType:
+    """The entries of one `model_type`.
+
+    Args:
+        model_type (`str`): What their `model_type` says.
+        meaning (`str`): What they are for, in half a sentence.
+        parts (`tuple[Part, ...]`): Their sections, the entry itself first.
+    """
+
+    model_type: str
+    meaning: str
+    parts: tuple[Part, ...]
 
 
 def versions() -> str:
@@ -140,20 +138,22 @@ def versions() -> str:
     )
 
 
-def sections() -> list[Section]:
-    """Every section of an entry, in the order of the page."""
-    libraries = map(library_section, LIBRARIES)
-    local = [ENTRY, SOURCE, GENERATION, FINE_TUNE, *libraries]
-    return [*local, SERVED, CLIENT, GENERATE]
+def reference(name: str) -> dict[str, Any]:
+    """The schema of a key that holds a section.
+
+    Args:
+        name (`str`): The definition of the section.
+    """
+    return {"$ref": f"#/$defs/{name}"}
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a config file."""
-    definitions = {
-        section.name: _section_schema(section) for section in sections()
-    }
-    for name, required in REQUIRED_OF.items():
-        definitions[name]["required"] = list(required)
+def schema(types: Sequence[EntryType]) -> dict[str, Any]:
+    """The JSON Schema of a config file.
+
+    Args:
+        types (`Sequence[EntryType]`): What its entries may be.
+    """
+    parts = [part for one in types for part in one.parts]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": f"generated with {versions()}",
@@ -167,114 +167,93 @@ def schema() -> dict[str, Any]:
                 "config_name": {"type": "string", "minLength": 1},
                 "model_type": {"type": "string"},
             },
-            "allOf": [
-                _of_type("huggingface", "entry"),
-                _of_type(SERVED_TYPE, "openai_chat"),
-            ],
+            "allOf": [_of_type(one) for one in types],
         },
-        "$defs": definitions,
+        "$defs": {part.definition: _part_schema(part) for part in parts},
     }
 
 
-def _of_type(model_type: str, definition: str) -> dict[str, Any]:
-    return {
-        "if": {"properties": {"model_type": {"const": model_type}}},
-        "then": {"$ref": f"#/$defs/{definition}"},
-    }
-
-
-def page() -> str:
-    """The page of every key, as Markdown."""
-    parts = [_INTRODUCTION.format(versions=versions())]
-    for section in sections():
-        parts.append(f"## {_HEADINGS[section.name]}")
-        if section.name in LIBRARIES:
-            parts.append(_library_note(section.name))
-        parts += [_table(section), _reserved(section.name)]
-    return "\n\n".join(part.strip() for part in parts if part) + "\n"
-
-
-def files() -> dict[Path, str]:
-    """What the generated files hold, by their names in the folder."""
-    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-    return {
-        Path("model_configs.schema.json"): text,
-        Path("README.md"): page(),
-    }
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write or check the generated files; the exit status.
+def page(types: Sequence[EntryType], command: str) -> str:
+    """The page of every key, as Markdown.
 
     Args:
-        arguments (`list[str] | None`, optional): The command line's.
+        types (`Sequence[EntryType]`): What the entries may be.
+        command (`str`): What writes the page.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m local_llm.settings_reference",
-        description="Write configs/README.md and the schema of the config.",
+    listed = "\n".join(
+        f"- `{one.model_type}`: {one.meaning};\n  `{PROGRAMS[one.model_type]}`"
+        for one in types
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit with 1 when a file differs",
-    )
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    options = parser.parse_args(arguments)
-    if options.check:
-        return _check(options.folder)
-    for name, text in files().items():
-        (options.folder / name).write_text(
-            text,
-            encoding="utf-8",
-            newline="\n",
-        )
-    return 0
-
-
-def _check(folder: Path) -> int:
-    stale = [
-        str(name)
-        for name, text in files().items()
-        if not (folder / name).is_file()
-        or (folder / name).read_text(encoding="utf-8") != text
+    texts = [
+        _INTRODUCTION.format(
+            versions=versions(),
+            types=listed,
+            command=command,
+        ),
     ]
-    for name in stale:
-        print(
-            f"{folder / name} is not what the settings say with {versions()};"
-            " run python -m local_llm.settings_reference",
-            file=sys.stderr,
-        )
-    return 1 if stale else 0
+    for part in (part for one in types for part in one.parts):
+        texts += [f"## {part.heading}", part.note, _table(part)]
+        texts.append(_refused(part))
+    return "\n\n".join(text.strip() for text in texts if text) + "\n"
 
 
-def _section_schema(section: Section) -> dict[str, Any]:
-    reserved = section.reserved
+def files(types: Sequence[EntryType], command: str) -> dict[Path, str]:
+    """What the generated files hold, by their names in the folder.
+
+    Args:
+        types (`Sequence[EntryType]`): What the entries may be.
+        command (`str`): What writes them.
+    """
+    text = json.dumps(schema(types), indent=2, ensure_ascii=False) + "\n"
     return {
+        Path("model_configs.schema.json"): text,
+        Path("README.md"): page(types, command),
+    }
+
+
+def as_json(value: object) -> str:
+    """A value as the page shows it.
+
+    Args:
+        value (`object`): What JSON can hold.
+    """
+    return f"`{json.dumps(value)}`"
+
+
+def _of_type(one: EntryType) -> dict[str, Any]:
+    return {
+        "if": {"properties": {"model_type": {"const": one.model_type}}},
+        "then": reference(one.parts[0].definition),
+    }
+
+
+def _part_schema(part: Part) -> dict[str, Any]:
+    section = part.section
+    found = {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            key: _key_schema(key, kinds, section)
+            key: _key_schema(key, kinds, part)
             for key, kinds in section.kinds.items()
-            if key not in reserved and key not in SECRET_KEYS
+            if key not in section.reserved and key not in SECRET_KEYS
         },
     }
+    return found | ({"required": list(part.required)} if part.required else {})
 
 
 def _key_schema(
     key: str,
     kinds: tuple[Kind, ...],
-    section: Section,
+    part: Part,
 ) -> dict[str, Any]:
-    rule = section.rules.get(key, Rule(""))
-    if key in _HEADINGS:
-        found: dict[str, Any] = {"$ref": f"#/$defs/{key}"}
-        if any(kind.name == "null" for kind in kinds):
-            found = {"anyOf": [found, {"type": "null"}]}
+    rule = part.section.rules.get(key, Rule(""))
+    may_be_null = any(kind.name == "null" for kind in kinds)
+    if key in part.schemas:
+        found = part.schemas[key]
+        if may_be_null:
+            found = {"anyOf": [*found.get("anyOf", [found]), {"type": "null"}]}
     elif rule.choices:
-        null = [None] if any(kind.name == "null" for kind in kinds) else []
-        found = {"enum": [*rule.choices, *null]}
-    elif key == "data_path":
-        found = _sources_schema(rule)
+        found = {"enum": [*rule.choices, *([None] if may_be_null else [])]}
     else:
         found = kinds_schema(kinds) | rule.schema()
     if key == "columns":
@@ -282,54 +261,42 @@ def _key_schema(
     return found | ({"description": rule.meaning} if rule.meaning else {})
 
 
-def _sources_schema(rule: Rule) -> dict[str, Any]:
-    text = {"type": "string"} | rule.schema()
-    source = {"anyOf": [text, {"$ref": f"#/$defs/{SECTION}"}]}
-    several = {"type": "array", "minItems": 1, "items": source}
-    return {"anyOf": [text, several, {"type": "null"}]}
-
-
-def _library_note(name: str) -> str:
-    library = LIBRARIES[name]
-    note = _NOTES.get(name, "")
-    return (
-        f"Any field of {library.title} may stand here; [its documentation]"
-        f"({library.url}) has them all.{note} The most used, and those with a "
-        "range:"
-    )
-
-
-def _table(section: Section) -> str:
+def _table(part: Part) -> str:
+    section = part.section
     lines = [
         "| key | type | default | range | meaning |",
         "|---|---|---|---|---|",
     ]
-    for key, rule in section.rules.items():
+    tabled = section.rules if part.tabled is None else part.tabled
+    for key in tabled:
+        rule = section.rules[key]
         kinds = tuple(k for k in section.kinds[key] if k.name != "null")
         named = any(kind.choices for kind in kinds)
         cells = (
             f"`{key}`",
             "a string" if named or rule.choices else described(kinds),
-            _default(key, section),
+            _default(key, part),
             described(kinds) if named else rule.range(),
             rule.meaning,
         )
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) if tabled else ""
 
 
-def _default(key: str, section: Section) -> str:
-    if key in REQUIRED_OF.get(section.name, ()):
+def _default(key: str, part: Part) -> str:
+    if key in part.required:
         return "required"
-    if section.name in LIBRARIES:
-        return _library_default(key, section.name)
-    fields = dataclasses.fields(VALUES[section.name])
-    field = next(field for field in fields if field.name == key)
-    if field.default_factory is not dataclasses.MISSING:
-        return _as_json(field.default_factory())
-    if dataclasses.is_dataclass(field.default):
-        return _as_json({})
-    return _as_json(field.default)
+    if key in part.defaults:
+        return part.defaults[key]
+    if part.values is None:
+        return _library_default(key, part.section.name)
+    fields = dataclasses.fields(part.values)
+    found = next(one for one in fields if one.name == key)
+    if found.default_factory is not dataclasses.MISSING:
+        return as_json(found.default_factory())
+    if dataclasses.is_dataclass(found.default):
+        return as_json({})
+    return as_json(found.default)
 
 
 def _library_default(key: str, section: str) -> str:
@@ -337,25 +304,17 @@ def _library_default(key: str, section: str) -> str:
     if key in CHOSEN.get(section, {}):
         return f"chosen: {CHOSEN[section][key]}"
     if key in DEFAULTS.get(section, {}):
-        return _as_json(DEFAULTS[section][key])
+        return as_json(DEFAULTS[section][key])
     text = library_fields(section)[key].default
-    return _as_json(ast.literal_eval(text)) if text else ""
+    return as_json(ast.literal_eval(text)) if text else ""
 
 
-def _as_json(value: object) -> str:
-    return f"`{json.dumps(value)}`"
-
-
-def _reserved(name: str) -> str:
-    reserved = RESERVED.get(name, {})
-    if not reserved:
+def _refused(part: Part) -> str:
+    refused = part.section.reserved if part.refused is None else part.refused
+    if not refused:
         return ""
     reasons: dict[str, list[str]] = {}
-    for key, reason in reserved.items():
+    for key, reason in refused.items():
         reasons.setdefault(reason, []).append(f"`{key}`")
     lines = [f"- {', '.join(keys)}: {why}" for why, keys in reasons.items()]
     return "Not set here:\n\n" + "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -70,7 +70,7 @@ def test_a_local_entry_gives_a_wrapper(project: Path) -> None:
 def test_a_model_of_another_program_is_refused(tmp_path: Path) -> None:
     other = {"config_name": "other", "model_type": "dashscope_chat"}
     path = write_configs(tmp_path, other)
-    with pytest.raises(ConfigError, match="which another program reads"):
+    with pytest.raises(ConfigError, match="another program reads it"):
         load_chat_model("other", path)
 
 

@@ -2,20 +2,14 @@
 """The program from its first line to its end, on a tiny model: runs, talks,
 and the signals that end them."""
 
-import asyncio
 import json
 import re
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncGenerator
-from io import StringIO
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from agentscope.event import TextBlockDeltaEvent
 from tiny_program import (
     LIMIT_S,
     PROMPT,
@@ -29,12 +23,8 @@ from tiny_program import (
     until,
 )
 
-import conversation_with_agent_with_finetuned_model as program
 from local_llm import checkpoints
 from local_llm.atomic_files import check_manifest
-from local_llm.errors import GenerationError
-from msghub import MsgHub
-from screen import Screen
 
 # -- signals --------------------------------------------------------------
 
@@ -278,49 +268,3 @@ def test_the_talk_goes_on_after_a_turn_that_does_not_fit(
     code, shown = run(*arguments(configs, "--no-fine-tune"), turns=turns)
     assert code == 0
     assert shown.count("─ assistant ─") == 2
-
-
-class Interrupted:
-    """A hub whose first reply fails."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    async def __aenter__(self) -> "Interrupted":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    async def reply_stream(self, inputs: Any) -> AsyncGenerator[Any, None]:
-        self.heard.append(inputs.get_text_content())
-        if len(self.heard) == 1:
-            raise GenerationError("the model failed", fix="ask again")
-        yield TextBlockDeltaEvent(
-            reply_id="r",
-            block_id="b",
-            delta="a\x1b[2Jb\x07c",
-        )
-
-
-def test_the_talk_goes_on_after_a_reply_that_failed(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    hub = Interrupted()
-    monkeypatch.setattr(sys, "stdin", StringIO("one\ntwo\n"))
-    asyncio.run(program.talk(cast(MsgHub, hub), Screen()))
-    shown = capsys.readouterr().out
-    assert hub.heard == ["one", "two"]
-    assert "error: the model failed\n  fix: ask again" in shown
-
-
-def test_words_of_a_model_cannot_command_the_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys, "stdin", StringIO("one\ntwo\n"))
-    asyncio.run(program.talk(cast(MsgHub, Interrupted()), Screen()))
-    shown = capsys.readouterr().out
-    assert "a[2Jbc" in shown
-    assert "\x1b" not in shown and "\x07" not in shown

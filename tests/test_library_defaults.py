@@ -9,6 +9,7 @@ import pytest
 
 from local_llm.adapters import add_adapter, peft_model
 from local_llm.base_model import BaseModel
+from local_llm.entry_types import entry_types
 from local_llm.library_defaults import CHOSEN, DEFAULTS
 from local_llm.library_fields import LIBRARIES, library_fields
 from local_llm.settings import FineTuneSettings
@@ -21,7 +22,8 @@ OURS = {"report_to", "save_total_limit"}
 
 def defaults_on_the_page(section: str) -> dict[str, str]:
     """The cells of the column of defaults, by key."""
-    table = page().partition(f"## Keys of `fine_tune_config.{section}`")[2]
+    heading = f"## Keys of `fine_tune_config.{section}`"
+    table = page(entry_types(), "a command").partition(heading)[2]
     table = table.partition("\n## ")[0]
     rows = [line.split(" | ") for line in table.splitlines()]
     return {

@@ -1,12 +1,9 @@
 # -*- coding: utf-8 -*-
-"""Turns of Schema-Guided Dialogue become steps of the three roles."""
+"""Schema-Guided Dialogue is read in the shares that are asked for."""
 
 import json
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import pytest
 from guided_dialogues import (
     DIALOGUE,
@@ -14,23 +11,13 @@ from guided_dialogues import (
     needs_shared_data,
     write_dataset,
 )
+from trajectory_checks import assert_calls_fit, shares
 
-from alpha_umi.protocol import (
-    Decision,
-    Trajectory,
-    Utterance,
-    decides,
-    read_call,
-    read_plan,
-)
+from alpha_umi.excerpts import SMALL, Mix
+from alpha_umi.protocol import Decision, Trajectory
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
-from alpha_umi.schema_guided import (
-    FULL,
-    SMALL,
-    Mix,
-    read_schema_guided,
-)
+from alpha_umi.schema_guided import read_schema_guided
 from local_llm.errors import DatasetError
 
 SGD = SHARED / "sgd"
@@ -48,79 +35,6 @@ def said(trajectory: Trajectory) -> list[tuple[str, str]]:
 @pytest.fixture
 def taxis(tmp_path: Path) -> Path:
     return write_dataset(tmp_path, DIALOGUE)
-
-
-def test_a_turn_without_a_call_is_a_plan_and_a_conclusion(
-    taxis: Path,
-) -> None:
-    assert said(read(taxis)["1"]) == [
-        ("user", "A taxi, please."),
-        ("assistant", "Missing: street. Next: conclusion."),
-        ("conclusion", "Which street?"),
-    ]
-
-
-def test_a_turn_with_a_call_is_two_plans_a_call_and_a_conclusion(
-    taxis: Path,
-) -> None:
-    assert said(read(taxis)["3"]) == [
-        ("user", "A taxi, please."),
-        ("assistant", "Which street?"),
-        ("user", "Elm street."),
-        (
-            "assistant",
-            "The user wants FindTaxi; known: street elm street. Next: caller.",
-        ),
-        (
-            "caller",
-            'Action: FindTaxi\nAction Input: {"street": "Elm Street"}',
-        ),
-        (
-            "observation",
-            '{"count":3,"results":[{"fare":"7","street":"Elm Street"}]}',
-        ),
-        ("assistant", "3 results to offer. Next: conclusion."),
-        ("conclusion", "One for 7 dollars?"),
-    ]
-
-
-def test_a_call_that_fails_ends_with_giving_up(taxis: Path) -> None:
-    assert said(read(taxis)["5"])[-2:] == [
-        ("observation", '{"count":0,"results":[]}'),
-        ("assistant", "BookTaxi gave nothing. Next: give up."),
-    ]
-
-
-def test_the_last_observation_before_a_step_stands_in_its_past(
-    taxis: Path,
-) -> None:
-    past = [text for who, text in said(read(taxis)["5"]) if who != "user"]
-    assert past[1].startswith('{"count":3')
-
-
-def test_an_answer_that_stands_nowhere_is_left_out(taxis: Path) -> None:
-    assert set(read(taxis)) == {"1", "3", "5", "9"}
-
-
-def test_a_call_whose_values_stand_nowhere_is_left_out(taxis: Path) -> None:
-    short = replace(FULL, turns=1)
-    assert set(read(taxis, cut=short)) == {"1", "3", "9"}
-
-
-def test_no_more_turns_are_kept_than_asked_for(taxis: Path) -> None:
-    short = read(taxis, cut=replace(FULL, turns=2))
-    assert said(short["9"])[0] == ("user", "Bye.")
-
-
-def test_earlier_turns_are_learned_by_nobody(taxis: Path) -> None:
-    step = read(taxis)["9"]
-    counts = {role: len(records_of(step, role, "brief")) for role in Role}
-    assert counts == {
-        Role.BACKBONE: 1,
-        Role.PLANNER: 1,
-        Role.CALLER: 0,
-        Role.SUMMARIZER: 1,
-    }
 
 
 def test_a_call_alone_ends_before_its_result(taxis: Path) -> None:
@@ -176,10 +90,7 @@ def unseen() -> list[Trajectory]:
 def test_decisions_of_the_dataset_have_the_shares_of_the_paper(
     unseen: list[Trajectory],
 ) -> None:
-    plans = [read_plan(one.text) for one in decisions(unseen)]
-    counts = Counter(plan.decision for plan in plans)
-    assert all(plan.is_stated for plan in plans)
-    assert {key: round(counts[key] / len(plans), 2) for key in counts} == {
+    assert shares(unseen) == {
         Decision.CALL: 0.74,
         Decision.CONCLUDE: 0.19,
         Decision.GIVE_UP: 0.07,
@@ -190,14 +101,7 @@ def test_decisions_of_the_dataset_have_the_shares_of_the_paper(
 def test_calls_of_the_dataset_fit_the_schema_of_their_tool(
     unseen: list[Trajectory],
 ) -> None:
-    for one in unseen:
-        tools = {tool.name: tool.schema for tool in one.tools}
-        assert len(tools) == len(one.tools)
-        for said in one.utterances:
-            if said.speaker == "caller":
-                call = read_call(said.text)
-                arguments = json.loads(call.arguments)
-                jsonschema.validate(arguments, tools[call.name])
+    assert_calls_fit(unseen)
 
 
 @needs_shared_data
@@ -215,7 +119,3 @@ def test_short_excerpts_make_short_prompts(unseen: list[Trajectory]) -> None:
 def test_the_dataset_reads_the_same_twice(unseen: list[Trajectory]) -> None:
     again = read_schema_guided(SGD, "test", SMALL, part="unseen")
     assert again == unseen
-
-
-def decisions(found: list[Trajectory]) -> list[Utterance]:
-    return [said for one in found for said in one.utterances if decides(said)]

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alpha_umi.tool_agent_settings import parse_tool_agent_settings
 from local_llm.errors import ConfigError, LocalLLMError
 from local_llm.served_settings import parse_served_settings
 from local_llm.settings import (
@@ -35,6 +36,12 @@ from local_llm.settings import (
 PROJECT = Path(__file__).resolve().parent.parent
 SHIPPED = PROJECT / "configs" / "model_configs.json"
 CANARY = "hf_CANARY0123456789abcdefghijklmnop"
+Parser = Callable[[dict[str, Any], str], object]
+PARSERS: dict[str, Parser] = {
+    "huggingface": parse_settings,
+    "openai_chat": parse_served_settings,
+    "alpha_umi": parse_tool_agent_settings,
+}
 HEAVY = ("torch", "transformers", "trl", "peft", "agentscope", "datasets")
 
 
@@ -415,7 +422,8 @@ def test_an_unknown_name_lists_the_names_and_the_nearest() -> None:
     assert caught.value.where == str(SHIPPED)
     assert caught.value.problems == [
         "no entry is named 'embeded', did you mean 'embedded'?; the names "
-        "found are 'embedded', 'gemma-7b-lima', 'embedded-served'",
+        "found are 'embedded', 'gemma-7b-lima', 'embedded-served', "
+        "'tools-embedded', 'tools-gemma-7b'",
     ]
 
 
@@ -538,20 +546,22 @@ def places(raw: dict[str, Any]) -> list[dict[str, Any]]:
     """Every object of an entry."""
     outer = [v for v in raw.values() if isinstance(v, dict)]
     inner = [v for o in outer for v in o.values() if isinstance(v, dict)]
-    return [raw, *outer, *inner]
+    deep = [v for o in inner for v in o.values() if isinstance(v, dict)]
+    return [raw, *outer, *inner, *deep]
 
 
 @st.composite
-def mutated(draw: Callable[..., Any]) -> dict[str, Any]:
-    """A shipped entry with one to three changes."""
+def mutated(draw: Callable[..., Any]) -> tuple[Parser, dict[str, Any]]:
+    """A shipped entry with one to three changes, and what reads it."""
     shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))
     raw = copy.deepcopy(draw(st.sampled_from(shipped)))
+    parse = PARSERS[raw["model_type"]]
     chosen = places(raw)
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(chosen))
         key = draw(st.one_of(KEYS, st.sampled_from(sorted(place) or ["r"])))
         place[key] = draw(VALUES)
-    return raw
+    return parse, raw
 
 
 @settings(
@@ -562,13 +572,13 @@ def mutated(draw: Callable[..., Any]) -> dict[str, Any]:
 )
 @given(mutated())
 def test_no_changed_config_escapes_as_another_exception(
-    raw: dict[str, Any],
+    drawn: tuple[Parser, dict[str, Any]],
 ) -> None:
     load_settings(SHIPPED, "embedded")  # the libraries are read once
-    served = "model_name" in raw or "client_args" in raw
+    parse, raw = drawn
     start = time.process_time()
     try:
-        (parse_served_settings if served else parse_settings)(raw, "here")
+        parse(raw, "here")
     except LocalLLMError as error:
         assert CANARY not in str(error)
         str(error).encode("utf-8")

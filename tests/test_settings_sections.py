@@ -1,6 +1,8 @@
 # -*- coding: utf-8 -*-
 """Sections know their keys and the sections around them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from local_llm.settings_names import RESERVED
@@ -21,8 +23,8 @@ class WheelSettings:
 
 @dataclass(frozen=True)
 class BicycleSettings:
-    name: "str | None"
-    wheel: "WheelSettings"
+    name: str | None
+    wheel: WheelSettings
 
 
 def test_a_section_takes_the_fields_of_its_dataclass() -> None:

@@ -22,6 +22,7 @@ from local_llm.served_settings import load_any_settings
 from local_llm.settings import DEFAULT_FINE_TUNING, parse_settings
 
 PROJECT = Path(__file__).resolve().parents[1]
+SHIPPED = PROJECT / "configs" / "model_configs.json"
 HEAVY = ("torch", "transformers", "trl", "peft", "agentscope", "datasets")
 BASE = {"pretrained_model_name_or_path": "google/gemma-7b"}
 ENTRY: dict[str, Any] = {
@@ -285,6 +286,41 @@ def test_the_other_program_names_this_one(tmp_path: Path) -> None:
     path.write_text(json.dumps([ENTRY]))
     with pytest.raises(ConfigError, match="small_llms.py runs it"):
         load_any_settings(path, "tools")
+
+
+def test_the_embedded_entry_trains_the_roles_at_a_fifth_of_the_step() -> None:
+    settings = load_tool_agent_settings(SHIPPED, "tools-embedded")
+    assert settings.output_dir == Path("runs/tools")
+    assert settings.backbone.learning_rate == 8e-4
+    for stage in (settings.planner, settings.caller, settings.summarizer):
+        assert stage.learning_rate == pytest.approx(8e-4 / 5)
+        assert stage.warmup_ratio == 0.1
+    assert len(settings.demonstration_questions) == 2
+
+
+def test_the_entry_of_gemma_7b_has_the_values_of_the_paper() -> None:
+    settings = load_tool_agent_settings(SHIPPED, "tools-gemma-7b")
+    for name, stage in PAPER_STAGES.items():
+        assert getattr(settings, name) == stage
+    fine_tuning = settings.model.fine_tune_config
+    assert fine_tuning is not None
+    assert fine_tuning.max_seq_length == 4096
+    training = fine_tuning.training_args
+    rows = training["per_device_train_batch_size"]
+    assert rows * training["gradient_accumulation_steps"] == 48
+
+
+def test_every_shipped_entry_of_the_type_loads() -> None:
+    entries = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    names = [
+        entry["config_name"]
+        for entry in entries
+        if entry["model_type"] == "alpha_umi"
+    ]
+    assert names == ["tools-embedded", "tools-gemma-7b"]
+    for name in names:
+        found = load_tool_agent_settings(SHIPPED, name)
+        assert found.model.config_name == found.config_name == name
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest(

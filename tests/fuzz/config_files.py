@@ -28,11 +28,12 @@ MODEL = {
 }
 """What fits together only in few ways."""
 CANARY = "hf_CANARY0123456789abcdefghijklmnop"
-SHIPPED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[2] / "configs" / "model_configs.json").read_text(
-        encoding="utf-8",
-    ),
-)
+CONFIGS = Path(__file__).parents[2] / "configs" / "model_configs.json"
+SHIPPED: list[dict[str, Any]] = [
+    entry
+    for entry in json.loads(CONFIGS.read_text(encoding="utf-8"))
+    if entry["model_type"] != "alpha_umi"  # these another program reads
+]
 
 ORDINARY: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, 3, 8, 16, 64, 500, -1, 0.05, 0.5, 1.5, 2e-4),

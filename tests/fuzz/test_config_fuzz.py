@@ -23,6 +23,7 @@ from peft import LoraConfig
 from transformers import BitsAndBytesConfig
 from trl import SFTConfig
 
+from local_llm.entry_types import entry_types
 from local_llm.errors import ConfigError, LocalLLMError
 from local_llm.library_fields import library_fields
 from local_llm.settings import (
@@ -39,7 +40,7 @@ from local_llm.training_arguments import chosen_training
 PROJECT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "trl", "peft", "agentscope", "datasets")
 MEAN_S = 0.02
-CHECKER = jsonschema.Draft202012Validator(schema())
+CHECKER = jsonschema.Draft202012Validator(schema(entry_types()))
 
 thorough = settings(
     max_examples=4600,

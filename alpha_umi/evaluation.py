@@ -1,0 +1,132 @@
+# -*- coding: utf-8 -*-
+"""One trained arm on one test set: every step, and whole tasks if wanted.
+
+Trains and loads nothing. Raises GenerationError for prompts that do not fit,
+and CheckpointError where results cannot be written.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_llm import atomic_files
+
+from .columns import ARGUMENT_COLUMNS, STEP_COLUMNS, TASK_COLUMNS
+from .decision_steps import steps_of
+from .end_to_end import task_scores
+from .floors import floor_scores
+from .limits import Limits
+from .local_roles import local_team
+from .metrics import cases_of, score
+from .protocol import Trajectory
+from .result_files import write_result_files
+from .results import Results, counts_of, measure_part
+from .rouge_l import check_installed
+from .search import SearchMode
+from .static_evaluation import answer_steps, step_rows
+from .task_evaluation import SolvedTask, solve_tasks, tasks_of
+from .trained_team import TrainedTeam
+
+_ONE_RUN = 0
+"""The key of the only training that is measured."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured, and on what.
+
+    Attributes:
+        team (`TrainedTeam`):
+            Who is asked.
+        trajectories (`Sequence[Trajectory]`):
+            What.
+        about (`Mapping[str, str]`):
+            How this is made, for the results.
+        folder (`Path`):
+            Where results are written.
+        on_status (`Callable[[str], None]`):
+            Told in a few words what is done.
+    """
+
+    team: TrainedTeam
+    trajectories: Sequence[Trajectory]
+    about: Mapping[str, str]
+    folder: Path
+    on_status: Callable[[str], None] = lambda text: None
+
+    def measure_steps(self) -> Path:
+        """Ask at every decision step; write the table and a row for each.
+
+        Returns:
+            `Path`: The page with the table.
+        """
+        check_installed()
+        steps = steps_of(self.trajectories)
+        self.on_status(f"asking at {len(steps)} steps")
+        answered = answer_steps(
+            self.team.reply_to_all,
+            steps,
+            self.team.record,
+        )
+        self._write_rows("steps", step_rows(steps, answered))
+        cases = cases_of(steps, [one.prediction for one in answered])
+        part = measure_part(
+            "steps",
+            False,
+            {self.team.record.arm.name: {_ONE_RUN: score(cases)}},
+            floor_scores(steps),
+            counts_of(steps),
+        )
+        return write_result_files(
+            self.folder,
+            "steps",
+            Results(dict(self.about), (part,)),
+            (*STEP_COLUMNS, *ARGUMENT_COLUMNS),
+        )
+
+    def measure_tasks(
+        self,
+        limits: Limits,
+        mode: SearchMode,
+        constrained_calls: bool,
+    ) -> Path:
+        """Solve the trajectories as tasks, on tools that replay them.
+
+        Args:
+            limits (`Limits`):
+                What each task may take.
+            mode (`SearchMode`):
+                Whether to go back where an attempt ends without an answer.
+            constrained_calls (`bool`):
+                Whether calls must fit their tools.
+
+        Returns:
+            `Path`: The page with the table.
+        """
+        tasks = tasks_of(self.trajectories)
+        self.on_status(f"solving {len(tasks)} tasks")
+        team = local_team(self.team, constrained_calls)
+        solved = asyncio.run(solve_tasks(team, tasks, limits, mode))
+        self._write_rows("tasks", (one.as_dict() for one in solved))
+        return write_result_files(
+            self.folder,
+            "tasks",
+            self._task_results(solved),
+            TASK_COLUMNS,
+        )
+
+    def _task_results(self, solved: Sequence[SolvedTask]) -> Results:
+        scores = task_scores([one.figures for one in solved])
+        arm = self.team.record.arm.name
+        part = measure_part("tasks", False, {arm: {_ONE_RUN: scores}})
+        return Results(dict(self.about), (part,))
+
+    def _write_rows(
+        self, name: str, rows: Iterable[Mapping[str, Any]]
+    ) -> None:
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        with atomic_files.whole_file(self.folder / f"{name}.jsonl") as partial:
+            partial.write_text("".join(f"{one}\n" for one in lines), "utf-8")

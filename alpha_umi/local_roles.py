@@ -1,0 +1,90 @@
+# -*- coding: utf-8 -*-
+"""Local models that play roles, without AgentScope.
+
+Each reply comes from the worker of the model, in parts. A caller is held to
+calls that its tools accept, where that is wanted. Raises GenerationError.
+"""
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from local_llm.chat_format import Turn
+from local_llm.generation import Request
+from local_llm.loaded_model import LoadedModel
+from local_llm.reply_streams import stream_request
+
+from .call_grammar import call_grammar
+from .protocol import Tool
+from .roles import Delta, Role, Team
+from .trained_team import TrainedTeam
+
+
+@dataclass(frozen=True)
+class LocalRole:
+    """A loaded model as a role.
+
+    Attributes:
+        model (`LoadedModel`):
+            Who replies.
+        constrained_calls (`bool`):
+            Whether a call must fit its tool.
+    """
+
+    model: LoadedModel
+    constrained_calls: bool = True
+
+    async def stream(
+        self,
+        prompt: str,
+        tools: Sequence[Tool] = (),
+        attempt: int = 0,
+    ) -> AsyncIterator[Delta]:
+        """Reply to a prompt, in parts; see `RoleModel`."""
+        request = self._request(prompt, tools, attempt)
+        tokens = 0
+        async with aclosing(stream_request(self.model, request)) as pieces:
+            async for piece in pieces:
+                yield Delta(piece.text, piece.output_tokens - tokens)
+                tokens = piece.output_tokens
+
+    def _request(
+        self,
+        prompt: str,
+        tools: Sequence[Tool],
+        attempt: int,
+    ) -> Request:
+        generation = self.model.settings.generation
+        if attempt:
+            # The same prompt again: only a drawn reply can be another.
+            generation = dataclasses.replace(
+                generation,
+                do_sample=True,
+                seed=attempt,
+            )
+        held = bool(tools) and self.constrained_calls
+        return self.model.request(
+            [Turn("user", prompt)],
+            lambda delivery: None,
+            generation=generation,
+            grammar=call_grammar(tools) if held else None,
+        )
+
+
+def local_team(trained: TrainedTeam, constrained_calls: bool = True) -> Team:
+    """The roles of a trained team, to be asked one at a time.
+
+    Args:
+        trained (`TrainedTeam`):
+            An arm that plays the three roles, not one that does all alone.
+        constrained_calls (`bool`, optional):
+            Whether calls must fit their tools.
+    """
+    models = trained.models
+    return Team(
+        LocalRole(models[Role.PLANNER]),
+        LocalRole(models[Role.CALLER], constrained_calls),
+        LocalRole(models[Role.SUMMARIZER]),
+        trained.record.style,
+    )

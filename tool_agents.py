@@ -1,0 +1,144 @@
+# -*- coding: utf-8 -*-
+"""The multi-LLM agent of `small_llms.py`: trained roles and local tools.
+
+Puts a trained team, the toolkit and AgentScope's agent together. Raises what
+loading raises, and ConfigError for an arm that has no roles.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agentscope.message import TextBlock
+from agentscope.permission import PermissionBehavior, PermissionDecision
+from agentscope.tool import FunctionTool, ToolChunk, Toolkit
+from alpha_umi.agent import AlphaUMiAgent
+from alpha_umi.agent_model import AlphaUMiModel
+
+from alpha_umi.limits import Limits
+from alpha_umi.local_tools import local_tools
+from alpha_umi.protocol import Tool, write_call
+from alpha_umi.python_tools import runner_of, tools_of
+from alpha_umi.roles import TEAM
+from alpha_umi.tool_agent_settings import ToolAgentSettings
+from alpha_umi.trained_team import read_team
+from huggingface_model import HuggingFaceWrapper
+from local_llm.errors import ConfigError
+from local_llm.surroundings import Listener
+
+NAME = "assistant"
+
+
+def make_agent(
+    settings: ToolAgentSettings,
+    folder: Path,
+    arm_name: str,
+    project: Path,
+    listener: Listener | None = None,
+    toolkit: Toolkit | None = None,
+) -> AlphaUMiAgent:
+    """An agent whose roles are the trained adapters of a folder.
+
+    The roles share the base model's weights.
+
+    Args:
+        settings (`ToolAgentSettings`):
+            The base model, and how the roles work together.
+        folder (`Path`):
+            Where the adapters stand.
+        arm_name (`str`):
+            How they were trained.
+        project (`Path`):
+            Where the settings' relative paths begin.
+        listener (`Listener | None`, optional):
+            Is told how far loading is.
+        toolkit (`Toolkit | None`, optional):
+            Its tools; the local ones if empty.
+
+    Raises:
+        `CheckpointError`: The arm is not trained there.
+        `ConfigError`: One model says all in that arm; it has no roles.
+    """
+    record = read_team(folder, arm_name)
+    if record.arm.is_single:
+        raise ConfigError(
+            f"arm {arm_name!r}",
+            ["one model says all in it, so it has no roles to talk with"],
+            fix="use alpha-umi, or measure it: small_llms.py evaluate",
+        )
+    models = {
+        role.value: _role_model(
+            settings,
+            folder / record.arm.plays[role],
+            project,
+            listener,
+        )
+        for role in TEAM
+    }
+    return AlphaUMiAgent(
+        NAME,
+        settings.system_prompt or "",
+        toolkit=toolkit or local_toolkit(),
+        parameters=AlphaUMiModel.Parameters(
+            style=record.style,
+            mode=settings.search,
+            limits=Limits(steps=settings.max_steps),
+            constrained_calls=settings.constrained_calls,
+        ),
+        **models,
+    )
+
+
+def local_toolkit() -> Toolkit:
+    """The local tools, with a to-do list of their own.
+
+    They change nothing outside the conversation, so nobody is asked before.
+    """
+    functions = local_tools()
+    run = runner_of(functions)
+
+    def callable_of(tool: Tool) -> Callable[..., ToolChunk]:
+        def call(**arguments: Any) -> ToolChunk:
+            text = run(write_call(tool.name, arguments))
+            return ToolChunk(content=[TextBlock(text=text)])
+
+        return call
+
+    allowed = PermissionDecision(
+        behavior=PermissionBehavior.ALLOW,
+        message="a local tool",
+    )
+    return Toolkit(
+        [
+            FunctionTool(
+                callable_of(tool),
+                name=tool.name,
+                description=tool.description,
+                input_schema=dict(tool.schema or {}),
+                permission=allowed,
+            )
+            for tool in tools_of(functions)
+        ],
+    )
+
+
+def _role_model(
+    settings: ToolAgentSettings,
+    adapter: Path,
+    project: Path,
+    listener: Listener | None,
+) -> HuggingFaceWrapper:
+    config = dataclasses.replace(
+        settings.model,
+        config_name=f"{settings.config_name}, {adapter.name}",
+        # The adapter names the base that it was trained on.
+        pretrained_model_name_or_path=None,
+        local_model_path=adapter,
+    )
+    return HuggingFaceWrapper(
+        config=config,
+        base_folder=project,
+        initial_fine_tuning="off",
+        listener=listener,
+    )
