@@ -28,7 +28,13 @@ from .agent_history import (
     system_text,
     tools_of,
 )
-from .agent_roles import ChatRole, ToldRole, UsageMeter, role_messages
+from .agent_roles import (
+    CallGrammars,
+    ChatRole,
+    ToldRole,
+    UsageMeter,
+    role_messages,
+)
 from .agent_speech import Speech
 from .limits import LIMITS, Limits, Outcome
 from .moves import Move, next_move
@@ -139,6 +145,13 @@ class AlphaUMiModel(ChatModelBase):
             "observation_characters count here.",
         )
 
+        constrained_calls: bool = Field(
+            default=True,
+            title="Constrained calls",
+            description="Whether a caller that can be is held to calls that "
+            "fit their tools.",
+        )
+
     type: Literal["alpha_umi_chat"] = "alpha_umi_chat"
     """The type of the chat model."""
 
@@ -165,6 +178,7 @@ class AlphaUMiModel(ChatModelBase):
             context_size=min(one.context_size for one in models),
         )
         self.formatter = AlphaUMiFormatter()
+        self._grammars = CallGrammars()
 
     async def count_tokens(
         self,
@@ -314,9 +328,11 @@ class AlphaUMiModel(ChatModelBase):
         usage: UsageMeter,
     ) -> _Task:
         system = system_text(messages)
+        held = self.parameters.constrained_calls
+        grammars = self._grammars if held else None
         team = Team(
             planner=ChatRole(self.planner, system, usage),
-            caller=ChatRole(self.caller, system, usage),
+            caller=ChatRole(self.caller, system, usage, grammars),
             summarizer=ChatRole(self.summarizer, system, usage),
             style=self.parameters.style,
         )

@@ -9,10 +9,11 @@ from agentscope.message import TextBlock, ThinkingBlock
 from agentscope.model import ChatResponse, ChatUsage
 from pydantic import BaseModel
 from scripted_chat_models import HANG, Voice
-from tiny_agents import entry, wrapper
+from tiny_agents import entry, messages_of, wrapper
 
 from alpha_umi.agent_roles import (
     RETRY_TEMPERATURE,
+    CallGrammars,
     ChatRole,
     ToldRole,
     UsageMeter,
@@ -56,7 +57,7 @@ class Parts(Voice):
 
 
 def role(model: Voice, system: str = "") -> ChatRole:
-    return ChatRole(model, system, UsageMeter())
+    return ChatRole(model, system, UsageMeter(), CallGrammars())
 
 
 async def deltas(one: Any, *arguments: Any) -> list[Delta]:
@@ -148,6 +149,28 @@ async def test_a_model_that_can_is_held_to_the_calls_of_the_tools() -> None:
     first, second = voice.asked_with
     assert first == Local(grammar=call_grammar([ADD]))
     assert second == voice.parameters == Local()
+
+
+async def test_a_role_without_grammars_is_held_to_nothing() -> None:
+    voice = Voice("Yes.", parameters=Local())
+    await deltas(ChatRole(voice, "", UsageMeter()), [ADD])
+    assert voice.asked_with == [Local()]
+
+
+async def test_tools_that_no_grammar_fits_are_called_freely() -> None:
+    odd = Tool("odd", schema={"properties": {"x": {"not": {}}}})
+    voice = Voice("Yes.", parameters=Local())
+    one = role(voice)
+    with messages_of("alpha_umi.agent_roles") as logged:
+        for tools in ([odd], [odd], [ADD]):
+            await deltas(one, tools)
+    assert [bool(asked.grammar) for asked in voice.asked_with] == [
+        False,
+        False,
+        True,
+    ]
+    (message,) = logged
+    assert "'not' is not supported" in message
 
 
 @pytest.mark.parametrize(
