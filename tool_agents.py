@@ -13,9 +13,9 @@ from typing import Any
 from agentscope.message import TextBlock
 from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.tool import FunctionTool, ToolChunk, Toolkit
+
 from alpha_umi.agent import AlphaUMiAgent
 from alpha_umi.agent_model import AlphaUMiModel
-
 from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call

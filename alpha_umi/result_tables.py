@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from local_llm.markdown_text import code, table
 
+from .arm_names import ARM_NAMES
 from .columns import STEP_COLUMNS, TITLES, Column
 from .intervals import RESAMPLES, Estimate
 from .orderings import SIMILAR, Finding, findings
-from .paper_results import ARM_NAMES, SOURCE, PaperRow
+from .paper_results import SOURCE, PaperRow
 from .protocol import Decision
 from .results import Figures, Part, Results
 

@@ -145,6 +145,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # the multi-LLM agent, from what the roles say to what is measured
     (
         "alpha_umi.arithmetic",
+        "alpha_umi.arm_names",
         "alpha_umi.intervals",
         "alpha_umi.knowledge",
         "alpha_umi.limits",
@@ -159,7 +160,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.call_grammar",
         "alpha_umi.calls",
         "alpha_umi.decision_steps",
-        "alpha_umi.end_to_end",
         "alpha_umi.local_tools",
         "alpha_umi.prompts",
         "alpha_umi.python_tools",
@@ -174,8 +174,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "alpha_umi.comparison_requests",
         "alpha_umi.config_reference",
+        "alpha_umi.end_to_end",
         "alpha_umi.excerpts",
         "alpha_umi.gsm8k",
+        "alpha_umi.held_calls",
         "alpha_umi.metrics",
         "alpha_umi.openapi_tools",
         "alpha_umi.results",
