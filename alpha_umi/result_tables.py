@@ -26,6 +26,8 @@ _COUNTED = {
     Decision.GIVE_UP: "given up",
 }
 
+_DOMAINS = {True: " (in domain)", False: " (out of domain)", None: ""}
+
 _NOTES = (
     "Shares are times 100, with 95 % intervals from {resamples:,} resamples "
     "of trajectories (all steps of one together) and of seeds. An interval "
@@ -184,16 +186,16 @@ def _explanation() -> str:
 
 
 def _title(part: Part) -> str:
-    domain = "in domain" if part.is_in_domain else "out of domain"
+    name = f"{_name(part.name)}{_DOMAINS[part.is_in_domain]}"
     counts = part.counts
     if "steps" not in counts:
-        return f"{_name(part.name)} ({domain})"
+        return name
     decisions = ", ".join(
         f"{counts.get(decision, 0):,} {word}"
         for decision, word in _COUNTED.items()
     )
     return (
-        f"{_name(part.name)} ({domain}): {counts['steps']:,} steps of "
+        f"{name}: {counts['steps']:,} steps of "
         f"{counts.get('trajectories', 0):,} trajectories ({decisions})"
     )
 
