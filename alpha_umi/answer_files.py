@@ -76,12 +76,14 @@ class AnswerFile:
             ) from error
         return [Answered(one) for one in texts]
 
-    def _checked(self, texts: dict[str, str]) -> dict[str, str]:
+    def _checked(self, texts: object) -> dict[str, str]:
         """The texts of one step: of who speaks first, and perhaps of who
         speaks after."""
+        if not isinstance(texts, dict):
+            raise TypeError("a step has no texts by role")
         first, *others = (role.value for role in self.arm.plays)
         if not {first} <= texts.keys() <= {first, *others}:
             raise ValueError(f"texts of {', '.join(texts) or 'nobody'}")
         if not all(isinstance(one, str) for one in texts.values()):
-            raise TypeError("an answer is no text")
+            raise TypeError("what a role said is no text")
         return texts

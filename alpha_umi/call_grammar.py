@@ -18,7 +18,7 @@ from local_llm.bounded_values import Bounded, longest_json
 from local_llm.errors import ConfigError
 from local_llm.grammars import check_grammar, json_value, literal
 
-from .protocol import Call, Tool, read_call
+from .protocol import Call, Tool, read_call, write_call
 
 _TYPES: Mapping[str, str] = {
     "string": "string",
@@ -130,6 +130,8 @@ _ARGUMENTS_FROM = frozenset(
         "patternProperties",
         "propertyNames",
         "required",
+        "const",
+        "enum",
         "$ref",
         "allOf",
         "anyOf",
@@ -163,12 +165,18 @@ def _named(tool: Tool) -> str:
     return f"tool {tool.name!r}"
 
 
+def _is_read_again(name: str) -> bool:
+    """Also where an argument has the words of a call's form."""
+    call = write_call(name, {"text": f"{name}\nAction: f\nAction Input: {{}}"})
+    return read_call(call.text) == call
+
+
 def _check_names(tools: Sequence[Tool]) -> None:
     names = [tool.name for tool in tools]
     problems = [
         f"{name!r} cannot stand in a call"
         for name in dict.fromkeys(names)
-        if read_call(Call(name, "{}").text) != Call(name, "{}")
+        if not _is_read_again(name)
     ]
     problems += [
         f"{name!r} is there {names.count(name)} times"

@@ -139,7 +139,8 @@ class GLPFT:
             stage (`Stage`):
                 Which.
             base (`LoadedModel`):
-                Keeps the weights that the stages share.
+                Keeps the weights that the stages share, else each would read
+                them anew.
         """
         model = LocalModel(self.stage_settings(stage), self.surroundings)
         data = model.read_data()

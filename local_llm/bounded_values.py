@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from .schema_keywords import TYPES, Keywords, is_of
@@ -38,6 +38,7 @@ FORMAT_CHARACTERS = 64
 KEY_CHARACTERS = 32
 """The longest key of an object that does not name its properties."""
 
+_ABOVE, _BELOW = "exclusiveMinimum", "exclusiveMaximum"
 _LARGEST_INTEGER = 10**15 - 1
 _LARGEST_NUMBER = 10**9 - 1
 _DECIMALS = 6
@@ -74,8 +75,8 @@ def bounded_integer(keywords: Keywords) -> Bounded | None:
     """An integer between two others; None where there is none."""
     least, most = _range(keywords, _LARGEST_INTEGER)
     low, high = math.ceil(least), math.floor(most)
-    low += low == keywords.get("exclusiveMinimum")
-    high -= high == keywords.get("exclusiveMaximum")
+    low += low == keywords.get(_ABOVE)
+    high -= high == keywords.get(_BELOW)
     if low > high:
         return None
     kept = taken(keywords, "multipleOf")
@@ -86,22 +87,24 @@ def bounded_number(keywords: Keywords) -> Bounded | None:
     """A number with few decimals between two others; None where there is
     none.
 
-    It has no more digits than a double keeps, so reading it does not round
-    it over a bound.
+    It has no more digits than a double keeps, so that reading it does not
+    round it over a bound.
     """
-    low, high = _range(keywords, _LARGEST_NUMBER)
-    if low > high:
+    low, high = map(_decimal, _range(keywords, _LARGEST_NUMBER))
+    step = _decimal(keywords.get("multipleOf", _step_between(low, high)))
+    # llguidance takes 0 for a number above 0 and below 1, so excluded bounds
+    # become the next numbers that are allowed.
+    first = (low / step).to_integral_value(ROUND_CEILING)
+    last = (high / step).to_integral_value(ROUND_FLOOR)
+    first += _is(first * step, keywords.get(_ABOVE))
+    last -= _is(last * step, keywords.get(_BELOW))
+    if first > last:
         return None
-    decimals = max(_DECIMALS, _decimals(low), _decimals(high))
-    decimals = min(decimals, _MOST_DECIMALS)
-    decimals = max(0, min(decimals, _DIGITS - _whole_digits(low, high)))
-    exclusive = taken(keywords, "exclusiveMinimum", "exclusiveMaximum")
     return {
         "type": "number",
-        "minimum": low,
-        "maximum": high,
-        **exclusive,
-        "multipleOf": keywords.get("multipleOf", float(f"1e-{decimals}")),
+        "minimum": _plain_number(first * step),
+        "maximum": _plain_number(last * step),
+        "multipleOf": _plain_number(step),
     }
 
 
@@ -147,20 +150,41 @@ def longest_json(bounded: Bounded) -> int:
 
 def _range(keywords: Keywords, limit: int) -> tuple[float, float]:
     """The bounds that are there, and others as far away as the limit."""
-    lows = taken(keywords, "minimum", "exclusiveMinimum").values()
-    highs = taken(keywords, "maximum", "exclusiveMaximum").values()
+    lows = taken(keywords, "minimum", _ABOVE).values()
+    highs = taken(keywords, "maximum", _BELOW).values()
     low = max(lows, default=min(-limit, min(highs, default=0) - limit))
     high = min(highs, default=max(limit, low + limit))
     return low, high
 
 
-def _decimals(number: float) -> int:
+def _decimal(number: float | Decimal) -> Decimal:
+    """The number that is written, not the double next to it."""
+    return Decimal(str(number))
+
+
+def _is(number: Decimal, bound: float | None) -> bool:
+    return bound is not None and number == _decimal(bound)
+
+
+def _plain_number(number: Decimal) -> float:
+    return int(number) if number == int(number) else float(number)
+
+
+def _decimals(number: float | Decimal) -> int:
     """Digits after the decimal point."""
-    exponent = Decimal(str(number)).normalize().as_tuple().exponent
+    exponent = _decimal(number).normalize().as_tuple().exponent
     return max(0, -int(exponent))
 
 
-def _whole_digits(low: float, high: float) -> int:
+def _step_between(low: Decimal, high: Decimal) -> Decimal:
+    """The distance of neighbouring numbers in a range."""
+    decimals = max(_DECIMALS, _decimals(low), _decimals(high))
+    decimals = min(decimals, _MOST_DECIMALS)
+    decimals = min(decimals, _DIGITS - _whole_digits(low, high))
+    return Decimal(1).scaleb(-max(0, decimals))
+
+
+def _whole_digits(low: float | Decimal, high: float | Decimal) -> int:
     return len(str(int(max(abs(low), abs(high)))))
 
 

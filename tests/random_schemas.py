@@ -66,14 +66,15 @@ def _patterned(draw: Draw, depth: int) -> Schema:
 
 def _number(draw: Draw, depth: int) -> Schema:
     low = draw.randint(-1000, 1000) / draw.choice([1, 1, 10, 1000, 7])
+    low = draw.choice([0, 0.0, low])
     return {
         "type": draw.choice(["integer", "number"]),
         **_sometimes(
             draw,
             minimum=low,
             exclusiveMinimum=low - 1,
-            maximum=low + draw.randint(1, 2000),
-            exclusiveMaximum=low + draw.randint(20, 2000),
+            maximum=low + draw.randint(1, 20),
+            exclusiveMaximum=low + draw.randint(2, 20),
             multipleOf=draw.choice([1, 2, 5, 0.5, 0.25, 2.5]),
         ),
     }

@@ -104,6 +104,35 @@ def test_a_number_that_a_grammar_allows_is_read_as_one_in_its_range(
     assert value < keywords.get("exclusiveMaximum", 10**14)
 
 
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"exclusiveMinimum": 0, "maximum": 0.5}, [False, True, True, False]),
+        ({"minimum": 0, "exclusiveMaximum": 0.5}, [True, True, False, False]),
+        (
+            {"minimum": 0, "exclusiveMinimum": 0, "maximum": 1},
+            [False, True, True, True],
+        ),
+        (
+            {"minimum": -1, "exclusiveMinimum": -2, "exclusiveMaximum": 1},
+            [True, True, True, False],
+        ),
+    ],
+)
+def test_an_excluded_bound_is_not_allowed_and_others_are(keywords, expected):
+    bounded = bounded_number(keywords)
+    assert bounded is not None
+    grammar = f"start: {json_value(bounded)}"
+    found = [accepts(grammar, text) for text in ("0", "0.1", "0.5", "1")]
+    assert found == expected
+
+
+def test_between_equal_bounds_there_is_one_number_or_none() -> None:
+    found = bounded_number({"minimum": 2, "maximum": 2})
+    assert found is not None and accepts(f"start: {json_value(found)}", "2")
+    assert bounded_number({"exclusiveMinimum": 2, "maximum": 2}) is None
+
+
 def test_a_choice_keeps_the_values_of_its_type_that_can_be_written() -> None:
     values = ["a", 1, None, "\x01", "\ud800", 2.0]
     kept = {"enum": values, "type": ["string", "integer"]}

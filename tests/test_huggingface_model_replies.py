@@ -156,6 +156,13 @@ async def test_the_parameters_of_the_model_hold_for_every_reply(tiny_folder):
     assert model.parameters == parameters
 
 
+async def test_a_reply_alone_can_follow_a_grammar(model):
+    free = await answer(model, QUESTION)
+    grammar = 'start: "Paris" | "Rome"'
+    assert await answer(model, QUESTION, grammar=grammar) in ("Paris", "Rome")
+    assert await answer(model, QUESTION) == free not in ("Paris", "Rome")
+
+
 async def test_a_seed_makes_drawn_replies_repeatable(model):
     drawn = [
         await answer(model, QUESTION, temperature=1.5, seed=seed)

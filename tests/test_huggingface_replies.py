@@ -77,6 +77,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
     [
         ({}, {}),
         ({"max_tokens": 5}, {}),
+        ({"grammar": "start: /a/"}, {}),
         ({"seed": 3}, {"seed": 3}),
         ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
         ({"top_k": 0}, {"do_sample": True, "top_k": 0}),
@@ -146,6 +147,13 @@ async def test_a_failing_model_fails_the_stream_and_serves_the_next(
         with pytest.raises(GenerationError, match="RuntimeError: no kernel"):
             await parts_of(local)
     assert len(await parts_of(local)) == expected
+
+
+@pytest.mark.asyncio
+async def test_a_broken_grammar_fails_the_stream_and_serves_the_next(local):
+    with pytest.raises(GenerationError, match="the grammar cannot be used"):
+        await parts_of(local, grammar="start: (")
+    assert await parts_of(local)
 
 
 @pytest.mark.asyncio

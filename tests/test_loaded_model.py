@@ -240,3 +240,12 @@ def test_a_reply_ends_where_the_context_does(project):
     turns = [Turn("user", "What is the capital of France?")]
     request = model.request(turns, lambda delivery: None)
     assert request.max_new_tokens == 48 - len(request.prompt_ids) < 40
+
+
+def test_a_request_follows_the_grammar_that_it_is_asked_with(project):
+    model = loaded(project)
+    turns = [Turn("user", QUESTION)]
+    grammar = "start: /a/"
+    asked = model.request(turns, lambda delivery: None, grammar=grammar)
+    assert asked.grammar == grammar
+    assert model.request(turns, lambda delivery: None).grammar is None
