@@ -28,7 +28,7 @@ from alpha_umi.metrics import Metric
 from alpha_umi.results import Figures, Results
 from local_llm.errors import CheckpointError, TrainingInterrupted
 from local_llm.reports import read_report
-from local_llm.surroundings import Listener
+from local_llm.surroundings import Listener, Surroundings
 from local_llm.training_progress import Step
 
 SEEN = AskedPart.of("seen", True, [trajectory(7, 8), trajectory(6, 9)])
@@ -45,19 +45,23 @@ class Told:
     lines: list[str]
 
     def trained(self) -> list[str]:
-        """The stages that were trained, or found to be so."""
-        return self._after("training ")
+        """The stages that were trained, not found to be so."""
+        return self._found(r"training (.*), seed \d+")
 
     def asked(self) -> list[str]:
         """The arms and parts that were asked."""
-        return self._after("asking ")
+        return self._found(r"seed \d+: asking (.*)")
 
-    def _after(self, words: str) -> list[str]:
+    def _found(self, pattern: str) -> list[str]:
         return [
             found[1]
             for line in self.lines
-            if (found := re.fullmatch(rf"seed \d+: {words}(.*)", line))
+            if (found := re.fullmatch(pattern, line))
         ]
+
+
+def listening(project: Path, listener: Listener) -> Surroundings:
+    return dataclasses.replace(surroundings_of(project), listener=listener)
 
 
 def told(
@@ -69,7 +73,7 @@ def told(
     lines: list[str] = []
     comparison = Comparison(
         team_settings(),
-        surroundings_of(project),
+        listening(project, Listener(on_status=lines.append)),
         [find_arm(name) for name in arms],
         TRAJECTORIES,
         [SEEN, UNSEEN],
@@ -301,8 +305,14 @@ def test_a_second_seed_is_trained_and_asked_beside_the_first(
 ) -> None:
     run = told(whole.project, copied, ["single"])
     results = run.comparison.run([1, 2], {})
-    assert run.lines[1:] == [
-        "seed 2: training backbone",
+    lines = [one for one in run.lines if one != "loading the weights"]
+    assert re.fullmatch(
+        r"seed 1: backbone: 6 steps, \d+ s, was there already",
+        lines[0],
+    )
+    assert lines[1] == "training backbone, seed 2"
+    assert re.fullmatch(r"seed 2: backbone: 6 steps, \d+ s", lines[2])
+    assert lines[3:] == [
         "seed 2: asking Single-LLM, seen",
         "4 of 4 replies of the backbone",
         "seed 2: asking Single-LLM, unseen",
@@ -347,10 +357,11 @@ def signalled_at(lines: list[str], stage: str, step: int) -> Listener:
     """Signals at a step of a stage; the next one is the last."""
 
     def on_step(done: Step) -> None:
-        if lines[-1].endswith(f"training {stage}") and done.number == step:
+        begun = lines[-1].startswith(f"training {stage}")
+        if begun and done.number == step:
             signal.raise_signal(signal.SIGTERM)
 
-    return Listener(on_step=on_step)
+    return Listener(on_status=lines.append, on_step=on_step)
 
 
 def test_a_stage_that_was_interrupted_goes_on_and_gives_the_same(
@@ -359,10 +370,7 @@ def test_a_stage_that_was_interrupted_goes_on_and_gives_the_same(
 ) -> None:
     run = told(whole.project, tmp_path, ["alpha-umi"])
     listener = signalled_at(run.lines, "planner", 1)
-    surroundings = dataclasses.replace(
-        run.comparison.surroundings,
-        listener=listener,
-    )
+    surroundings = listening(whole.project, listener)
     with pytest.raises(TrainingInterrupted):
         dataclasses.replace(run.comparison, surroundings=surroundings).run(
             [1],
