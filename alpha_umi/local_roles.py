@@ -15,7 +15,7 @@ from local_llm.generation import Request
 from local_llm.loaded_model import LoadedModel
 from local_llm.reply_streams import stream_request
 
-from .call_grammar import call_grammar
+from .call_grammar import call_grammar, longest_call_tokens
 from .protocol import Tool
 from .roles import Delta, Role, Team
 from .trained_team import TrainedTeam
@@ -68,6 +68,7 @@ class LocalRole:
             [Turn("user", prompt)],
             lambda delivery: None,
             generation=generation,
+            max_new_tokens=longest_call_tokens(tools) if held else None,
             grammar=call_grammar(tools) if held else None,
         )
 
