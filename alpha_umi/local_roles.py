@@ -16,12 +16,8 @@ from local_llm.generation import Request
 from local_llm.loaded_model import LoadedModel
 from local_llm.reply_streams import stream_request
 
-<<<<<<< HEAD
 from .arms import check_has_roles
 from .held_calls import HeldCalls
-=======
-from .call_grammar import call_grammar, longest_call_tokens
->>>>>>> constrained
 from .protocol import Tool
 from .roles import Delta, Role, Team
 from .trained_team import TrainedTeam
@@ -75,12 +71,7 @@ class LocalRole:
             lambda delivery: None,
             max_new_tokens=held.tokens if held else None,
             generation=generation,
-<<<<<<< HEAD
             grammar=held.grammar if held else None,
-=======
-            max_new_tokens=longest_call_tokens(tools) if held else None,
-            grammar=call_grammar(tools) if held else None,
->>>>>>> constrained
         )
 
 
