@@ -93,12 +93,14 @@ def evaluate(
 ) -> None:
     """Ask trained roles at every step of trajectories, and measure; solve
     them as tasks too where that is wanted."""
-    from alpha_umi.arms import find_arm
+    from alpha_umi.arms import check_has_roles, find_arm
     from alpha_umi.evaluation import Evaluation
     from alpha_umi.limits import Limits
     from alpha_umi.trained_team import TrainedTeam
 
     arm = find_arm(arguments.arm)
+    if arguments.tasks:
+        check_has_roles(arm)
     output = _output(settings, arguments)
     trajectories = _trajectories(settings, arguments)
     with screen.loading() as listener:

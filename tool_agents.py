@@ -13,9 +13,10 @@ from typing import Any
 from agentscope.message import TextBlock
 from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.tool import FunctionTool, ToolChunk, Toolkit
+
 from alpha_umi.agent import AlphaUMiAgent
 from alpha_umi.agent_model import AlphaUMiModel
-
+from alpha_umi.arms import check_has_roles
 from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call
@@ -24,7 +25,6 @@ from alpha_umi.roles import TEAM
 from alpha_umi.tool_agent_settings import ToolAgentSettings
 from alpha_umi.trained_team import read_team
 from huggingface_model import HuggingFaceWrapper
-from local_llm.errors import ConfigError
 from local_llm.surroundings import Listener
 
 NAME = "assistant"
@@ -61,12 +61,7 @@ def make_agent(
         `ConfigError`: One model says all in that arm; it has no roles.
     """
     record = read_team(folder, arm_name)
-    if record.arm.is_single:
-        raise ConfigError(
-            f"arm {arm_name!r}",
-            ["one model says all in it, so it has no roles to talk with"],
-            fix="use alpha-umi, or measure it: small_llms.py evaluate",
-        )
+    check_has_roles(record.arm)
     models = {
         role.value: _role_model(
             settings,

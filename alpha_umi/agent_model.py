@@ -28,14 +28,9 @@ from .agent_history import (
     system_text,
     tools_of,
 )
-from .agent_roles import (
-    CallGrammars,
-    ChatRole,
-    ToldRole,
-    UsageMeter,
-    role_messages,
-)
+from .agent_roles import ChatRole, ToldRole, UsageMeter, role_messages
 from .agent_speech import Speech
+from .held_calls import HeldCalls
 from .limits import LIMITS, Limits, Outcome
 from .moves import Move, next_move
 from .prompts import PromptStyle
@@ -178,7 +173,7 @@ class AlphaUMiModel(ChatModelBase):
             context_size=min(one.context_size for one in models),
         )
         self.formatter = AlphaUMiFormatter()
-        self._grammars = CallGrammars()
+        self._held_calls = HeldCalls()
 
     async def count_tokens(
         self,
@@ -329,10 +324,10 @@ class AlphaUMiModel(ChatModelBase):
     ) -> _Task:
         system = system_text(messages)
         held = self.parameters.constrained_calls
-        grammars = self._grammars if held else None
+        held_calls = self._held_calls if held else None
         team = Team(
             planner=ChatRole(self.planner, system, usage),
-            caller=ChatRole(self.caller, system, usage, grammars),
+            caller=ChatRole(self.caller, system, usage, held_calls),
             summarizer=ChatRole(self.summarizer, system, usage),
             style=self.parameters.style,
         )

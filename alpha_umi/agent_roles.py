@@ -7,7 +7,6 @@ what the chat model raises, and CancelledError where it was interrupted.
 
 import asyncio
 import copy
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -20,13 +19,9 @@ from agentscope.model import (
     FinishedReason,
 )
 
-from local_llm.errors import ConfigError
-
-from .call_grammar import call_grammar
+from .held_calls import HeldCalls
 from .protocol import Tool
 from .roles import Delta
-
-log = logging.getLogger(__name__)
 
 RETRY_TEMPERATURE = 0.7
 """For another reply of a model that takes the likeliest tokens."""
@@ -69,21 +64,6 @@ class UsageMeter:
         )
 
 
-class CallGrammars:
-    """The grammars of calls; that of the last tools is kept."""
-
-    def __init__(self) -> None:
-        self._tools: tuple[Tool, ...] = ()
-        self._grammar: str | None = None
-
-    def of(self, tools: Sequence[Tool]) -> str | None:
-        """The grammar, None where none can be made, which is logged once."""
-        if self._tools != tuple(tools):
-            self._grammar = _grammar_of(tools)
-            self._tools = tuple(tools)
-        return self._grammar
-
-
 class ChatRole:
     """A role that a chat model plays.
 
@@ -94,9 +74,9 @@ class ChatRole:
             What it is told before, may be empty.
         usage (`UsageMeter`):
             Where its tokens are counted.
-        grammars (`CallGrammars | None`, optional):
+        held_calls (`HeldCalls | None`, optional):
             Where given, and its parameters have a `grammar`, calls are held
-            to their tools.
+            to their tools, and get the tokens that they may need.
     """
 
     def __init__(
@@ -104,12 +84,12 @@ class ChatRole:
         model: ChatModelBase,
         system: str,
         usage: UsageMeter,
-        grammars: CallGrammars | None = None,
+        held_calls: HeldCalls | None = None,
     ) -> None:
         self._model = model
         self._system = system
         self._usage = usage
-        self._grammars = grammars
+        self._held_calls = held_calls
 
     async def stream(
         self,
@@ -151,8 +131,11 @@ class ChatRole:
         parameters = self._model.parameters
         known = type(parameters).model_fields
         changes: dict[str, Any] = {}
-        if tools and self._grammars and "grammar" in known:
-            changes["grammar"] = self._grammars.of(tools)
+        if self._held_calls and "grammar" in known:
+            held = self._held_calls.of(tools)
+            if held is not None:
+                changes["grammar"] = held.grammar
+                changes["max_tokens"] = held.tokens
         if attempt and "do_sample" in known:
             changes |= {"do_sample": True, "seed": attempt}
         elif attempt and getattr(parameters, "temperature", None) == 0:
@@ -198,12 +181,3 @@ def with_parameters(
     other = copy.copy(model)
     other.parameters = model.parameters.model_copy(update=dict(changes))
     return other
-
-
-def _grammar_of(tools: Sequence[Tool]) -> str | None:
-    try:
-        return call_grammar(tools)
-    except ConfigError as error:
-        # The tools of a server are not the user's to change.
-        log.warning("calls are not held to their tools: %s", error)
-        return None

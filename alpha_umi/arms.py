@@ -4,7 +4,7 @@
 `alpha-umi` is global-to-local progressive fine-tuning (GLPFT): one backbone
 learns everything, then each role goes on from it with its own records. The
 other arms are the paper's baselines and one it lacks. Trains nothing. Raises
-ConfigError for an arm that does not exist.
+ConfigError for an arm that does not exist, or has no roles.
 """
 
 import difflib
@@ -14,6 +14,7 @@ from typing import Literal
 
 from local_llm.errors import ConfigError
 
+from .arm_names import ARM_NAMES, ArmName
 from .roles import TEAM, Role
 from .tool_agent_settings import StageSettings, ToolAgentSettings
 
@@ -59,20 +60,22 @@ class Arm:
     """One way of training.
 
     Attributes:
-        name (`str`):
-            On the command line.
-        title (`str`):
-            In tables; the paper's name where it has one.
+        name (`ArmName`):
+            On the command line and in results.
         stages (`tuple[Stage, ...]`):
             In the order of training.
         plays (`Mapping[Role, str]`):
             Which stage's adapter plays which role at last.
     """
 
-    name: str
-    title: str
+    name: ArmName
     stages: tuple[Stage, ...]
     plays: Mapping[Role, str]
+
+    @property
+    def title(self) -> str:
+        """Its name in tables."""
+        return ARM_NAMES[self.name]
 
     @property
     def is_single(self) -> bool:
@@ -98,14 +101,12 @@ ARMS: Mapping[str, Arm] = {
     arm.name: arm
     for arm in (
         Arm(
-            "single",
-            "Single-LLM",
+            ArmName.SINGLE,
             (_BACKBONE,),
             {Role.BACKBONE: _BACKBONE.name},
         ),
         Arm(
-            "single-equal-steps",
-            "Single-LLM, as many steps",
+            ArmName.SINGLE_LONG,
             (
                 Stage(
                     "backbone-equal-steps",
@@ -116,8 +117,7 @@ ARMS: Mapping[str, Arm] = {
             {Role.BACKBONE: "backbone-equal-steps"},
         ),
         Arm(
-            "one-stage",
-            "Multi-LLM one-stage",
+            ArmName.ONE_STAGE,
             tuple(
                 # As often as the two stages of alpha-umi show them.
                 Stage(
@@ -130,8 +130,7 @@ ARMS: Mapping[str, Arm] = {
             _played_by("one-stage-"),
         ),
         Arm(
-            "multi-task",
-            "Single-LLM multi-task",
+            ArmName.MULTI_TASK,
             (
                 Stage(
                     "multi-task",
@@ -142,14 +141,12 @@ ARMS: Mapping[str, Arm] = {
             dict.fromkeys(TEAM, "multi-task"),
         ),
         Arm(
-            "alpha-umi-no-reuse",
-            "alpha-UMi w/o reuse",
+            ArmName.WITHOUT_REUSE,
             _glpft("no-reuse-", "first half", "second half"),
             _played_by("no-reuse-"),
         ),
         Arm(
-            "alpha-umi",
-            "alpha-UMi w/ reuse",
+            ArmName.WITH_REUSE,
             (_BACKBONE, *_LOCAL),
             _played_by(""),
         ),
@@ -169,12 +166,26 @@ def find_arm(name: str) -> Arm:
     if name in ARMS:
         return ARMS[name]
     near = difflib.get_close_matches(name, ARMS, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
+    hint = f", did you mean '{near[0]}'?" if near else ""
     raise ConfigError(
         "the arm",
         [f"there is no arm {name!r}{hint}"],
         fix=f"use one of {', '.join(ARMS)}",
     )
+
+
+def check_has_roles(arm: Arm) -> None:
+    """See that an arm can do whole tasks, in which roles take turns.
+
+    Raises:
+        `ConfigError`: One model says all in it.
+    """
+    if arm.is_single:
+        raise ConfigError(
+            f"the arm {arm.name}",
+            ["one model says all in it, so there are no roles to take turns"],
+            fix=f"use another one, such as {ArmName.WITH_REUSE}",
+        )
 
 
 def stages_of(arms: Sequence[Arm]) -> list[Stage]:

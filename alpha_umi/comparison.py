@@ -6,30 +6,25 @@ comparison that was interrupted goes on where it stood. Raises what training
 and loading raise, and CheckpointError.
 """
 
-import json
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
-from local_llm import atomic_files
-from local_llm.errors import CheckpointError
 from local_llm.reports import RunReport, run_key
 from local_llm.surroundings import Surroundings
 
+from .answer_files import AnswerFile
 from .arms import Arm
-from .decision_steps import (
-    Step,
-    single_prediction,
-    steps_of,
-    team_prediction,
-)
+from .decision_steps import Step, steps_of
 from .floors import floor_scores
 from .glpft import GLPFT
 from .metrics import cases_of, score
 from .protocol import Trajectory
 from .results import Part, Results, counts_of, measure_part
 from .scores import Scores
-from .static_evaluation import Answered, answer_steps, step_rows
+from .static_evaluation import Answered, ask_team
 from .tool_agent_settings import ToolAgentSettings
 from .trained_team import TeamRecord, TrainedTeam, write_team
 
@@ -38,7 +33,7 @@ Reports = dict[str, RunReport]
 
 
 @dataclass(frozen=True)
-class TestPart:
+class AskedPart:
     """One part of the test data.
 
     Attributes:
@@ -50,8 +45,6 @@ class TestPart:
             What is asked.
     """
 
-    __test__ = False  # for pytest, which collects by name
-
     name: str
     is_in_domain: bool
     steps: Sequence[Step]
@@ -62,9 +55,14 @@ class TestPart:
         name: str,
         is_in_domain: bool,
         trajectories: Sequence[Trajectory],
-    ) -> "TestPart":
+    ) -> "AskedPart":
         """All decision steps of some trajectories."""
         return cls(name, is_in_domain, steps_of(trajectories))
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for the same steps."""
+        return run_key(steps=[asdict(step) for step in self.steps])
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Comparison:
             What is compared.
         train (`Sequence[Trajectory]`):
             What all arms learn.
-        parts (`Sequence[TestPart]`):
+        parts (`Sequence[AskedPart]`):
             What all arms are asked.
         output (`Path`):
             Where adapters and answers are kept.
@@ -92,7 +90,7 @@ class Comparison:
     surroundings: Surroundings
     arms: Sequence[Arm]
     train: Sequence[Trajectory]
-    parts: Sequence[TestPart]
+    parts: Sequence[AskedPart]
     output: Path
     on_status: Callable[[str], None] = lambda text: None
 
@@ -101,21 +99,21 @@ class Comparison:
 
         Args:
             seeds (`Sequence[int]`):
-                Each arm is trained once for each.
+                Each arm is trained once for each; at least one.
             about (`Mapping[str, str]`):
                 How this is made, for the results.
         """
-        scores: dict[str, dict[str, dict[int, Scores]]] = {}
+        scores: dict[str, dict[str, dict[int, Scores]]] = {
+            part.name: {arm.name: {} for arm in self.arms}
+            for part in self.parts
+        }
         reports: Reports = {}
         for seed in seeds:
             reports = self.train_seed(seed)
-            for arm in self.arms:
-                for part in self.parts:
-                    answered = self.answers(arm, part, seed, reports)
-                    by_arm = scores.setdefault(part.name, {})
-                    by_seed = by_arm.setdefault(arm.name, {})
-                    by_seed[seed] = _scored(part, answered)
-        measured = [self._measure(part, scores) for part in self.parts]
+            for arm, part in itertools.product(self.arms, self.parts):
+                answered = self.answers(arm, part, seed, reports)
+                scores[part.name][arm.name][seed] = _scored(part, answered)
+        measured = [_measured(one, scores[one.name]) for one in self.parts]
         training = {
             f"training of {arm.title}": _cost(arm, reports)
             for arm in self.arms
@@ -143,7 +141,7 @@ class Comparison:
     def answers(
         self,
         arm: Arm,
-        part: TestPart,
+        part: AskedPart,
         seed: int,
         reports: Reports,
     ) -> list[Answered]:
@@ -153,27 +151,32 @@ class Comparison:
         Args:
             arm (`Arm`):
                 Who is asked.
-            part (`TestPart`):
+            part (`AskedPart`):
                 What.
             seed (`int`):
                 Which of its trainings.
             reports (`Reports`):
                 What `train_seed` gave.
         """
-        path = self.folder(seed) / "answers" / f"{arm.name}, {part.name}.json"
-        key = self._answer_key(arm, part, reports)
-        answered = _read_answers(path, key, arm)
+        folder = self.folder(seed) / "answers"
+        kept = AnswerFile(
+            folder / f"{arm.name}, {part.name}.json",
+            self._answer_key(arm, part, reports),
+            arm,
+            part.steps,
+        )
+        answered = kept.read()
         if answered is None:
             self.on_status(f"seed {seed}: asking {arm.title}, {part.name}")
             answered = self._ask(arm, part, seed)
-            _write_answers(path, key, part, answered)
+            kept.write(answered)
         return answered
 
     def folder(self, seed: int) -> Path:
         """Where what one seed gives is kept."""
         return self.output / f"seed-{seed}"
 
-    def _ask(self, arm: Arm, part: TestPart, seed: int) -> list[Answered]:
+    def _ask(self, arm: Arm, part: AskedPart, seed: int) -> list[Answered]:
         team = TrainedTeam.load(
             self.folder(seed),
             arm.name,
@@ -181,11 +184,16 @@ class Comparison:
             self.surroundings,
         )
         try:
-            return answer_steps(team.reply_to_all, part.steps, team.record)
+            return ask_team(team, part.steps, self.on_status)
         finally:
             team.unload()
 
-    def _answer_key(self, arm: Arm, part: TestPart, reports: Reports) -> str:
+    def _answer_key(
+        self,
+        arm: Arm,
+        part: AskedPart,
+        reports: Reports,
+    ) -> str:
         """Equal for the same adapters at the same steps."""
         played = {
             role.value: reports[stage].key for role, stage in arm.plays.items()
@@ -194,20 +202,7 @@ class Comparison:
             played=played,
             style=self.settings.prompt_style,
             longest=self.settings.model.max_length,
-            steps=[asdict(step) for step in part.steps],
-        )
-
-    def _measure(
-        self,
-        part: TestPart,
-        scores: Mapping[str, Mapping[str, Mapping[int, Scores]]],
-    ) -> Part:
-        return measure_part(
-            part.name,
-            part.is_in_domain,
-            scores[part.name],
-            floor_scores(part.steps),
-            counts_of(part.steps),
+            steps=part.key,
         )
 
 
@@ -218,40 +213,19 @@ def _cost(arm: Arm, reports: Reports) -> str:
     return f"{steps} optimizer steps, {tokens} tokens"
 
 
-def _scored(part: TestPart, answered: Sequence[Answered]) -> Scores:
+def _scored(part: AskedPart, answered: Sequence[Answered]) -> Scores:
     predictions = [one.prediction for one in answered]
     return score(cases_of(part.steps, predictions))
 
 
-def _write_answers(
-    path: Path,
-    key: str,
-    part: TestPart,
-    answered: Sequence[Answered],
-) -> None:
-    values = {"key": key, "steps": step_rows(part.steps, answered)}
-    with atomic_files.whole_file(path) as partial:
-        text = json.dumps(values, ensure_ascii=False, indent=1)
-        partial.write_text(text, encoding="utf-8")
-
-
-def _read_answers(path: Path, key: str, arm: Arm) -> list[Answered] | None:
-    """The answers of a file, None where it is absent or of another team."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["key"] != key:
-            return None
-        texts = [row["texts"] for row in values["steps"]]
-        if arm.is_single:
-            return [
-                Answered(one, single_prediction(one["backbone"]))
-                for one in texts
-            ]
-        return [Answered(one, team_prediction(**one)) for one in texts]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path.absolute()} cannot be read: {error}",
-            fix="delete it: the answers are asked for again",
-        ) from error
+def _measured(
+    part: AskedPart,
+    scores: Mapping[str, Mapping[int, Scores]],
+) -> Part:
+    return measure_part(
+        part.name,
+        part.is_in_domain,
+        scores,
+        floor_scores(part.steps),
+        counts_of(part.steps),
+    )

@@ -6,13 +6,13 @@ services seen in training and unseen ones; files in the paper's format can be
 learned and asked as well. Knows no models. Raises DatasetError.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_llm.errors import DatasetError
 
-from .comparison import TestPart
+from .comparison import AskedPart
 from .comparison_requests import DataRequest
 from .prompts import PromptStyle
 from .protocol import Trajectory
@@ -24,7 +24,7 @@ from .toolbench import read_toolbench
 TOOLBENCH = "toolbench"
 """The part in the paper's format; the paper has rows for it."""
 
-_PARTS: dict[Part, bool] = {"seen": True, "unseen": False}
+_IN_DOMAIN: dict[Part, bool] = {"seen": True, "unseen": False}
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class ComparisonData:
     Attributes:
         train (`list[Trajectory]`):
             What all arms learn.
-        parts (`list[TestPart]`):
+        parts (`list[AskedPart]`):
             What all arms are asked.
         description (`str`):
             How much it is, for the results.
     """
 
     train: list[Trajectory]
-    parts: list[TestPart]
+    parts: list[AskedPart]
     description: str
 
 
@@ -58,39 +58,101 @@ def read_comparison_data(
             Told what is read.
 
     Raises:
-        `DatasetError`: A file is missing or cannot be read, or nothing of
-            it is short enough.
+        `DatasetError`: A file is missing or cannot be read, nothing of it is
+            short enough, or so few are wanted that a part has none.
     """
+    words: list[str] = []
     on_status("reading Schema-Guided Dialogue")
-    guided = request.schema_guided
-    train = read_schema_guided(guided, "train", SMALL, limit=request.train)
-    words = [f"{len(train)} trajectories of Schema-Guided Dialogue"]
+    train = _guided_to_learn(request)
+    parts = list(_guided_to_ask(request))
+    words.append(f"{len(train)} trajectories of Schema-Guided Dialogue")
     if request.toolbench_train is not None:
-        more = _short(request.toolbench_train, request)
-        words.append(f"{len(more)} of ToolBench")
-        train = _mixed(train, more)
-    parts = [
-        TestPart.of(
-            name,
-            is_in_domain,
-            read_schema_guided(
-                guided,
-                "test",
-                SMALL,
-                name,
-                limit=request.test,
-            ),
-        )
-        for name, is_in_domain in _PARTS.items()
-    ]
+        on_status(f"reading {request.toolbench_train}")
+        short = _short(request.toolbench_train, request)
+        words.append(short.described("ToolBench"))
+        train = spread(train, short.kept)
+    words = [f"learned: {' and '.join(words)}"]
     if request.toolbench is not None:
-        asked = _short(request.toolbench, request)[: request.test]
-        parts.append(TestPart.of(TOOLBENCH, False, asked))
-    return ComparisonData(train, parts, f"learned: {' and '.join(words)}")
+        on_status(f"reading {request.toolbench}")
+        short = _short(request.toolbench, request)
+        words.append(f"asked: {short.described('ToolBench')}")
+        asked = short.kept[: request.test]
+        parts.append(AskedPart.of(TOOLBENCH, False, asked))
+    return ComparisonData(train, parts, "; ".join(words))
 
 
-def _short(path: Path, request: DataRequest) -> list[Trajectory]:
-    """The trajectories of which every prompt is short enough."""
+def spread(*kinds: Sequence[Trajectory]) -> list[Trajectory]:
+    """Trajectories of several kinds among each other, each kind evenly.
+
+    Two of a kind stand side by side, so that every other one, which is what a
+    half of the training has, is of each kind as often as the others are.
+
+    Args:
+        kinds (`Sequence[Trajectory]`):
+            The trajectories of each, which keep their order.
+    """
+    placed = [
+        ((number // 2 + 0.5) / len(kind), one)
+        for kind in kinds
+        for number, one in enumerate(kind)
+    ]
+    return [one for _, one in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _guided_to_learn(request: DataRequest) -> list[Trajectory]:
+    found = read_schema_guided(
+        request.schema_guided,
+        "train",
+        SMALL,
+        limit=request.train,
+    )
+    return _some(found, request, "to learn", "--train")
+
+
+def _guided_to_ask(request: DataRequest) -> Iterator[AskedPart]:
+    for name, is_in_domain in _IN_DOMAIN.items():
+        found = read_schema_guided(
+            request.schema_guided,
+            "test",
+            SMALL,
+            name,
+            limit=request.test,
+        )
+        asked = _some(found, request, f"in part {name}", "--test")
+        yield AskedPart.of(name, is_in_domain, asked)
+
+
+def _some(
+    found: list[Trajectory],
+    request: DataRequest,
+    what: str,
+    option: str,
+) -> list[Trajectory]:
+    if not found:
+        raise DatasetError(
+            f"{request.schema_guided.absolute()} gives no trajectories {what}",
+            fix=f"give it whole, and raise {option}: each kind of step has "
+            "its share of that",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Short:
+    """The trajectories of a file of which every prompt is short enough."""
+
+    kept: list[Trajectory]
+    found: int
+    longest: int
+
+    def described(self, name: str) -> str:
+        return (
+            f"{len(self.kept)} of {self.found} trajectories of {name}, those "
+            f"with prompts of at most {self.longest} characters"
+        )
+
+
+def _short(path: Path, request: DataRequest) -> _Short:
     found = read_toolbench(path)
     kept = [
         one
@@ -103,7 +165,7 @@ def _short(path: Path, request: DataRequest) -> list[Trajectory]:
             f"prompts of {request.longest} characters or less",
             fix="raise --longest",
         )
-    return kept
+    return _Short(kept, len(found), request.longest)
 
 
 def _longest_prompt(trajectory: Trajectory, style: PromptStyle) -> int:
@@ -115,19 +177,3 @@ def _longest_prompt(trajectory: Trajectory, style: PromptStyle) -> int:
         ),
         default=0,
     )
-
-
-def _mixed(
-    many: Sequence[Trajectory],
-    few: Sequence[Trajectory],
-) -> list[Trajectory]:
-    """The few spread evenly among the many, so that halves have their share
-    of both."""
-    gap = max(1, len(many) // max(1, len(few)))
-    mixed: list[Trajectory] = []
-    left = list(few)
-    for number, one in enumerate(many):
-        mixed.append(one)
-        if left and number % gap == gap - 1:
-            mixed.append(left.pop(0))
-    return [*mixed, *left]

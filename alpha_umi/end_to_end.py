@@ -5,23 +5,16 @@ Reads what was said and how it ended; runs no tool and knows no models. Raises
 nothing.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
+from .calls import fault_of, read_arguments
+from .limits import Outcome
 from .protocol import Call, Tool, Utterance, read_call
 from .scores import Scores, collected
-
-ANSWERED = "answered"
-"""The outcome of a task that ends in an answer."""
 
 
 class TaskMetric(StrEnum):
@@ -56,7 +49,7 @@ class TaskFigures:
     """How one task went.
 
     Attributes:
-        outcome (`str`):
+        outcome (`Outcome`):
             How it ended.
         steps (`int`):
             Turns of the planner.
@@ -70,7 +63,7 @@ class TaskFigures:
             Whether the answer has all expected facts.
     """
 
-    outcome: str
+    outcome: Outcome
     steps: int
     calls: int
     faults: tuple[str, ...]
@@ -80,7 +73,7 @@ class TaskFigures:
     @property
     def solved(self) -> bool:
         """Whether it ended in an answer that is right, on the right way."""
-        is_answered = self.outcome == ANSWERED
+        is_answered = self.outcome is Outcome.ANSWERED
         return is_answered and self.has_calls and self.has_facts
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,7 +84,7 @@ class TaskFigures:
 def task_figures(
     tools: Sequence[Tool],
     utterances: Sequence[Utterance],
-    outcome: str,
+    outcome: Outcome,
     answer: str,
     expected: Expected,
 ) -> TaskFigures:
@@ -102,45 +95,23 @@ def task_figures(
             What could be called.
         utterances (`Sequence[Utterance]`):
             All that was said.
-        outcome (`str`):
-            How it ended; `ANSWERED` where there is an answer.
+        outcome (`Outcome`):
+            How it ended.
         answer (`str`):
             What the user was told, empty where nothing.
         expected (`Expected`):
             What solves it.
     """
     made = [read_call(u.text) for u in utterances if u.speaker == "caller"]
-    faults = [fault for call in made if (fault := call_fault(tools, call))]
+    faults = [one for call in made if (one := fault_of(call, tools))]
     return TaskFigures(
         outcome,
         sum(one.speaker == "assistant" for one in utterances),
         len(made),
-        tuple(faults),
+        tuple(one.text for one in faults),
         _are_made(expected.calls, made),
         all(_is_told(fact, answer) for fact in expected.facts),
     )
-
-
-def call_fault(tools: Sequence[Tool], call: Call) -> str | None:
-    """What is wrong with a call; None for a valid one.
-
-    Args:
-        tools (`Sequence[Tool]`):
-            What may be called. Arguments of a tool without a JSON schema
-            need only be an object.
-        call (`Call`):
-            As the caller writes it.
-    """
-    tool = next((one for one in tools if one.name == call.name), None)
-    if tool is None:
-        return f"there is no tool {call.name!r}"
-    arguments = _object_of(call.arguments)
-    if arguments is None:
-        return f"{call.name}: the arguments are no JSON object"
-    if tool.schema is None:
-        return None
-    fault = _schema_fault(tool.schema, arguments)
-    return fault and f"{call.name}: {fault}"
 
 
 def task_scores(figures: Sequence[TaskFigures]) -> Scores:
@@ -169,39 +140,10 @@ def _are_made(expected: Sequence[Call], made: Sequence[Call]) -> bool:
 
 
 def _fulfils(made: Call, expected: Call) -> bool:
-    given, wanted = map(_object_of, (made.arguments, expected.arguments))
+    given, wanted = map(read_arguments, (made, expected))
     if made.name != expected.name or given is None or wanted is None:
         return False
     return all(k in given and given[k] == v for k, v in wanted.items())
-
-
-def _object_of(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _schema_fault(
-    schema: Mapping[str, Any],
-    arguments: dict[str, Any],
-) -> str | None:
-    """The first fault by the schema's order; a schema that cannot be followed
-    faults no call."""
-    # An empty registry: nothing is fetched from where a schema points to.
-    try:
-        validator = Draft202012Validator(dict(schema), registry=Registry())
-        validator.check_schema(dict(schema))
-        error = next(validator.iter_errors(arguments), None)
-    except (SchemaError, Unresolvable, RecursionError):
-        return None
-    return None if error is None else _worded(error)
-
-
-def _worded(error: ValidationError) -> str:
-    place = ".".join(map(str, error.absolute_path))
-    return f"{place}: {error.message}" if place else error.message
 
 
 def _is_told(wordings: Sequence[str], answer: str) -> bool:

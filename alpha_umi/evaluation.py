@@ -21,12 +21,13 @@ from .floors import floor_scores
 from .limits import Limits
 from .local_roles import local_team
 from .metrics import cases_of, score
+from .progress_lines import in_tenths
 from .protocol import Trajectory
 from .result_files import write_result_files
 from .results import Results, counts_of, measure_part
 from .rouge_l import check_installed
 from .search import SearchMode
-from .static_evaluation import answer_steps, step_rows
+from .static_evaluation import ask_team, step_rows
 from .task_evaluation import SolvedTask, solve_tasks, tasks_of
 from .trained_team import TrainedTeam
 
@@ -66,16 +67,12 @@ class Evaluation:
         check_installed()
         steps = steps_of(self.trajectories)
         self.on_status(f"asking at {len(steps)} steps")
-        answered = answer_steps(
-            self.team.reply_to_all,
-            steps,
-            self.team.record,
-        )
+        answered = ask_team(self.team, steps, self.on_status)
         self._write_rows("steps", step_rows(steps, answered))
         cases = cases_of(steps, [one.prediction for one in answered])
         part = measure_part(
             "steps",
-            False,
+            None,
             {self.team.record.arm.name: {_ONE_RUN: score(cases)}},
             floor_scores(steps),
             counts_of(steps),
@@ -109,7 +106,8 @@ class Evaluation:
         tasks = tasks_of(self.trajectories)
         self.on_status(f"solving {len(tasks)} tasks")
         team = local_team(self.team, constrained_calls)
-        solved = asyncio.run(solve_tasks(team, tasks, limits, mode))
+        progress = in_tenths(len(tasks), "tasks", self.on_status)
+        solved = asyncio.run(solve_tasks(team, tasks, limits, mode, progress))
         self._write_rows("tasks", (one.as_dict() for one in solved))
         return write_result_files(
             self.folder,
@@ -121,11 +119,13 @@ class Evaluation:
     def _task_results(self, solved: Sequence[SolvedTask]) -> Results:
         scores = task_scores([one.figures for one in solved])
         arm = self.team.record.arm.name
-        part = measure_part("tasks", False, {arm: {_ONE_RUN: scores}})
+        part = measure_part("tasks", None, {arm: {_ONE_RUN: scores}})
         return Results(dict(self.about), (part,))
 
     def _write_rows(
-        self, name: str, rows: Iterable[Mapping[str, Any]]
+        self,
+        name: str,
+        rows: Iterable[Mapping[str, Any]],
     ) -> None:
         lines = [json.dumps(row, ensure_ascii=False) for row in rows]
         with atomic_files.whole_file(self.folder / f"{name}.jsonl") as partial:

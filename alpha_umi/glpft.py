@@ -8,16 +8,17 @@ data and settings. Generates nothing. Raises what fine-tuning raises.
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_llm import atomic_files
+from local_llm import atomic_files, processes
 from local_llm.errors import DatasetError
 from local_llm.local_model import LocalModel
+from local_llm.planning import preview_run
 from local_llm.reports import RunReport
+from local_llm.schedules import make_schedule
 from local_llm.settings import (
     DEFAULT_FINE_TUNING,
     FineTuneSettings,
@@ -71,9 +72,16 @@ class GLPFT:
 
         Returns:
             `dict[str, RunReport]`: By the name of the stage.
+
+        Raises:
+            `DatasetError`: A stage has nothing to learn; found before the
+                first one is trained.
         """
+        stages = stages_of(arms)
+        for stage in stages:
+            self.records(stage)
         reports = {}
-        for stage in stages_of(arms):
+        for stage in stages:
             self.on_stage(stage)
             reports[stage.name] = self.train_stage(stage)
         return reports
@@ -107,15 +115,9 @@ class GLPFT:
 
     def write_rows(self, stage: Stage) -> Path:
         """Write what a stage learns from, a JSON object in each line."""
-        records = self.records(stage)
-        if not records:
-            raise DatasetError(
-                f"{self.settings.data_path} has nothing for {stage.name} to "
-                "learn",
-                fix="give trajectories with plans, calls and answers",
-            )
         rows = [
-            {"prompt": one.input, "completion": one.target} for one in records
+            {"prompt": one.input, "completion": one.target}
+            for one in self.records(stage)
         ]
         text = "".join(
             f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows
@@ -126,28 +128,41 @@ class GLPFT:
         return path
 
     def records(self, stage: Stage) -> list[Record]:
-        """What a stage learns from."""
-        return [
+        """What a stage learns from.
+
+        Raises:
+            `DatasetError`: There is nothing.
+        """
+        style = self.settings.prompt_style
+        found = [
             record
             for trajectory in self.trajectories[_HALVES[stage.part]]
             for role in stage.roles
-            for record in records_of(
-                trajectory,
-                role,
-                self.settings.prompt_style,
-            )
+            for record in records_of(trajectory, role, style)
         ]
+        if not found:
+            raise DatasetError(
+                f"in {len(self.trajectories)} trajectories stage {stage.name} "
+                "finds nothing to learn",
+                fix="give more of them, with plans, calls and answers",
+            )
+        return found
 
     def optimizer_steps(self, stage: Stage) -> int:
-        """How many steps a stage takes, where every row fits."""
+        """How many steps a stage takes, as its training counts them: without
+        rows that are held out, come twice or are too long."""
         if stage.steps_of:
             return sum(map(self.optimizer_steps, stage.steps_of))
-        arguments = chosen_training(self._fine_tuning)
-        rows = len({(one.input, one.target) for one in self.records(stage)})
-        at_once = arguments["per_device_train_batch_size"]
-        accumulated = arguments.get("gradient_accumulation_steps", 1)
-        in_epoch = math.ceil(math.ceil(rows / at_once) / accumulated)
-        return math.ceil(in_epoch * epochs_of(stage, self.settings))
+        settings = self.stage_settings(stage)
+        chosen = settings.fine_tune_config or DEFAULT_FINE_TUNING
+        schedule = make_schedule(
+            preview_run(settings, self.surroundings, 0).rows,
+            chosen_training(chosen),
+            chosen.max_seq_length,
+            processes.count(),
+            padded_to=1,
+        )
+        return schedule.steps
 
     @property
     def _fine_tuning(self) -> FineTuneSettings:

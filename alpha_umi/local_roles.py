@@ -2,11 +2,12 @@
 """Local models that play roles, without AgentScope.
 
 Each reply comes from the worker of the model, in parts. A caller is held to
-calls that its tools accept, where that is wanted. Raises GenerationError.
+calls that its tools accept, where that is wanted. Raises GenerationError, and
+ConfigError for an arm that has no roles.
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from local_llm.generation import Request
 from local_llm.loaded_model import LoadedModel
 from local_llm.reply_streams import stream_request
 
-from .call_grammar import call_grammar, longest_call_tokens
+from .arms import check_has_roles
+from .held_calls import HeldCalls
 from .protocol import Tool
 from .roles import Delta, Role, Team
 from .trained_team import TrainedTeam
@@ -28,19 +30,19 @@ class LocalRole:
     Attributes:
         model (`LoadedModel`):
             Who replies.
-        constrained_calls (`bool`):
-            Whether a call must fit its tool.
+        held_calls (`HeldCalls | None`):
+            Where given, a reply about tools is a call of one of them.
     """
 
     model: LoadedModel
-    constrained_calls: bool = True
+    held_calls: HeldCalls | None = None
 
     async def stream(
         self,
         prompt: str,
         tools: Sequence[Tool] = (),
         attempt: int = 0,
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Reply to a prompt, in parts; see `RoleModel`."""
         request = self._request(prompt, tools, attempt)
         tokens = 0
@@ -63,13 +65,13 @@ class LocalRole:
                 do_sample=True,
                 seed=attempt,
             )
-        held = bool(tools) and self.constrained_calls
+        held = self.held_calls and self.held_calls.of(tools)
         return self.model.request(
             [Turn("user", prompt)],
             lambda delivery: None,
+            max_new_tokens=held.tokens if held else None,
             generation=generation,
-            max_new_tokens=longest_call_tokens(tools) if held else None,
-            grammar=call_grammar(tools) if held else None,
+            grammar=held.grammar if held else None,
         )
 
 
@@ -78,14 +80,19 @@ def local_team(trained: TrainedTeam, constrained_calls: bool = True) -> Team:
 
     Args:
         trained (`TrainedTeam`):
-            An arm that plays the three roles, not one that does all alone.
+            Of an arm that plays the three roles.
         constrained_calls (`bool`, optional):
             Whether calls must fit their tools.
+
+    Raises:
+        `ConfigError`: One model says all in that arm.
     """
+    check_has_roles(trained.record.arm)
     models = trained.models
+    held_calls = HeldCalls() if constrained_calls else None
     return Team(
         LocalRole(models[Role.PLANNER]),
-        LocalRole(models[Role.CALLER], constrained_calls),
+        LocalRole(models[Role.CALLER], held_calls),
         LocalRole(models[Role.SUMMARIZER]),
         trained.record.style,
     )

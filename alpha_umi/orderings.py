@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from .arm_names import ArmName
 from .intervals import Estimate
 from .metrics import Metric
-from .paper_results import ArmName
 from .results import Part
 
 Relation = Literal["above", "below", "like"]

@@ -1,39 +1,16 @@
 # -*- coding: utf-8 -*-
-"""What the paper reports: its arms, and its figures out of domain.
+"""What the paper reports of its arms: their figures out of domain.
 
 arXiv 2401.07324, Table 1: static evaluation on ToolBench, tools that training
 has not seen, LLaMA-2-chat. Data; knows no results of ours. Raises nothing.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from .arm_names import ARM_NAMES, ArmName
 from .metrics import Metric
 
 SOURCE = "arXiv 2401.07324, Table 1, out of domain"
-
-
-class ArmName(StrEnum):
-    """How the models of one comparison were trained, by its name in results."""
-
-    SINGLE = "single"
-    SINGLE_LONG = "single-equal-steps"
-    ONE_STAGE = "one-stage"
-    MULTI_TASK = "multi-task"
-    WITHOUT_REUSE = "alpha-umi-no-reuse"
-    WITH_REUSE = "alpha-umi"
-
-
-ARM_NAMES: dict[str, str] = {
-    ArmName.SINGLE: "Single-LLM",
-    ArmName.SINGLE_LONG: "Single-LLM, as many steps",
-    ArmName.ONE_STAGE: "Multi-LLM one-stage",
-    ArmName.MULTI_TASK: "Single-LLM multi-task",
-    ArmName.WITHOUT_REUSE: "alpha-UMi w/o reuse",
-    ArmName.WITH_REUSE: "alpha-UMi w/ reuse",
-}
-"""As tables call them; all but `SINGLE_LONG` are the paper's. That one takes
-as many optimizer steps as alpha-UMi."""
 
 
 @dataclass(frozen=True, slots=True)

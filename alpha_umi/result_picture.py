@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from local_llm.atomic_files import whole_file
 from local_llm.markdown_text import visible
 
+from .arm_names import ARM_NAMES
 from .columns import STEP_COLUMNS, Column
 from .intervals import Estimate
-from .paper_results import ARM_NAMES
 from .results import Part, Results
 
 if TYPE_CHECKING:

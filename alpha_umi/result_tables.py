@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from local_llm.markdown_text import code, table
 
+from .arm_names import ARM_NAMES
 from .columns import STEP_COLUMNS, TITLES, Column
 from .intervals import RESAMPLES, Estimate
 from .orderings import SIMILAR, Finding, findings
-from .paper_results import ARM_NAMES, SOURCE, PaperRow
+from .paper_results import SOURCE, PaperRow
 from .protocol import Decision
 from .results import Figures, Part, Results
 
@@ -24,6 +25,8 @@ _COUNTED = {
     Decision.CONCLUDE: "answers",
     Decision.GIVE_UP: "given up",
 }
+
+_DOMAINS = {True: " (in domain)", False: " (out of domain)", None: ""}
 
 _NOTES = (
     "Shares are times 100, with 95 % intervals from {resamples:,} resamples "
@@ -183,16 +186,16 @@ def _explanation() -> str:
 
 
 def _title(part: Part) -> str:
-    domain = "in domain" if part.is_in_domain else "out of domain"
+    name = f"{_name(part.name)}{_DOMAINS[part.is_in_domain]}"
     counts = part.counts
     if "steps" not in counts:
-        return f"{_name(part.name)} ({domain})"
+        return name
     decisions = ", ".join(
         f"{counts.get(decision, 0):,} {word}"
         for decision, word in _COUNTED.items()
     )
     return (
-        f"{_name(part.name)} ({domain}): {counts['steps']:,} steps of "
+        f"{name}: {counts['steps']:,} steps of "
         f"{counts.get('trajectories', 0):,} trajectories ({decisions})"
     )
 

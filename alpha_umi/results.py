@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from local_llm import atomic_files
 from local_llm.errors import CheckpointError
@@ -57,6 +57,11 @@ class Difference:
     figures: Figures
 
 
+def _known(value: Any) -> Any:
+    """What is null in a file and is no figure."""
+    return None if isinstance(value, float) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What was measured on one part of the test data.
@@ -64,8 +69,9 @@ class Part:
     Attributes:
         name (`str`):
             Such as `seen`.
-        is_in_domain (`bool`):
-            Whether training has seen the tools of this part.
+        is_in_domain (`bool | None`):
+            Whether training has seen the tools of this part; None where that
+            is not known.
         counts (`dict[str, int]`):
             How large it is: trajectories, and steps of each decision.
         floors (`dict[str, Figures]`):
@@ -79,7 +85,7 @@ class Part:
     """
 
     name: str
-    is_in_domain: bool
+    is_in_domain: Annotated[bool | None, BeforeValidator(_known)]
     counts: dict[str, int] = field(default_factory=dict)
     floors: dict[str, Figures] = field(default_factory=dict)
     arms: dict[str, Figures] = field(default_factory=dict)
@@ -114,7 +120,7 @@ class Results:
 
 def measure_part(
     name: str,
-    is_in_domain: bool,
+    is_in_domain: bool | None,
     arms: Mapping[str, Runs],
     floors: Mapping[str, Scores] | None = None,
     counts: Mapping[str, int] | None = None,
@@ -124,8 +130,8 @@ def measure_part(
     Args:
         name (`str`):
             Of the part.
-        is_in_domain (`bool`):
-            Whether training has seen its tools.
+        is_in_domain (`bool | None`):
+            Whether training has seen its tools; None where that is not known.
         arms (`Mapping[str, Runs]`):
             Each arm's scores of every seed, all of the same units.
         floors (`Mapping[str, Scores] | None`, optional):

@@ -6,12 +6,11 @@ brings an error. Knows no models. Raises nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .calls import call_key, fault_of
 from .protocol import NO_ANSWER, Call, Tool, Trajectory, read_call
-from .tool_runs import MadeCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +99,3 @@ class SimulatedTools:
         if results is None:
             return f"Error: {call.name} has no result for these arguments."
         return results.pop(0) if len(results) > 1 else results[0]
-
-
-def missing_calls(
-    task: SimulatedTask,
-    made: Sequence[MadeCall],
-) -> list[Call]:
-    """The expected calls that were not made, each once.
-
-    Args:
-        task (`SimulatedTask`):
-            What was expected.
-        made (`Sequence[MadeCall]`):
-            The calls of a solution, in any order.
-    """
-    found = {call_key(one.call) for one in made if one.result.is_valid}
-    expected = {call_key(one.call): one.call for one in task.expected}
-    return [call for key, call in expected.items() if key not in found]

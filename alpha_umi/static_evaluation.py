@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
 """Asks trained roles at every decision step of gold trajectories.
 
-Each step has its true history, so that errors do not pile up. Scores nothing
-and loads nothing. Raises what the roles raise.
+Each step has its true history, so that errors do not pile up. Loads nothing.
+Raises what the roles raise.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,11 @@ from .decision_steps import (
     team_prediction,
 )
 from .metrics import cases_of, rows_of, score
+from .progress_lines import in_tenths
 from .prompts import PromptStyle
 from .protocol import Decision, Plan, Utterance, read_plan
 from .roles import Role, role_prompt
-from .trained_team import TeamRecord
+from .trained_team import TeamRecord, TrainedTeam
 
 ReplyToAll = Callable[[Role, Sequence[str]], list[str]]
 """A role's answers to prompts, such as `TrainedTeam.reply_to_all`."""
@@ -32,12 +33,40 @@ class Answered:
     Attributes:
         texts (`dict[str, str]`):
             By role, those that were asked.
-        prediction (`Prediction`):
-            What it comes to.
     """
 
     texts: dict[str, str]
-    prediction: Prediction
+
+    @property
+    def prediction(self) -> Prediction:
+        """What it comes to."""
+        if Role.BACKBONE in self.texts:
+            return single_prediction(self.texts[Role.BACKBONE])
+        return team_prediction(**self.texts)
+
+
+def ask_team(
+    team: TrainedTeam,
+    steps: Sequence[Step],
+    on_status: Callable[[str], None] = lambda text: None,
+) -> list[Answered]:
+    """Ask a trained team at every step.
+
+    Args:
+        team (`TrainedTeam`):
+            Who is asked.
+        steps (`Sequence[Step]`):
+            Where.
+        on_status (`Callable[[str], None]`, optional):
+            Told how far that is.
+    """
+
+    def reply(role: Role, prompts: Sequence[str]) -> list[str]:
+        what = f"replies of the {role}"
+        progress = in_tenths(len(prompts), what, on_status)
+        return team.reply_to_all(role, prompts, progress)
+
+    return answer_steps(reply, steps, team.record)
 
 
 def answer_steps(
@@ -91,7 +120,7 @@ def answer_as_team(
         )
         for number, text in zip(asked, replies, strict=True):
             texts[number][role.value] = text
-    return [Answered(one, team_prediction(**one)) for one in texts]
+    return [Answered(one) for one in texts]
 
 
 def answer_alone(
@@ -102,7 +131,7 @@ def answer_alone(
     """Ask the one model that says all in one text; see `answer_as_team`."""
     prompts = [_prompt(Role.BACKBONE, style, step) for step in steps]
     return [
-        Answered({Role.BACKBONE.value: text}, single_prediction(text))
+        Answered({Role.BACKBONE.value: text})
         for text in reply(Role.BACKBONE, prompts)
     ]
 

@@ -17,6 +17,7 @@ from .protocol import Trajectory, Utterance
 from .roles import Team
 from .search import SearchMode
 from .simulated_tools import SimulatedTask, SimulatedTools, task_of
+from .transcripts import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,13 @@ class SolvedTask:
     figures: TaskFigures
 
     def as_dict(self) -> dict[str, Any]:
-        """As values of JSON, with all that was said."""
+        """As values of JSON, with all that was said and what went wrong."""
         return {
             "task": self.task.name,
             "instruction": self.task.instruction,
             **self.figures.as_dict(),
             "answer": self.solution.answer,
-            "said": _as_lines(self.solution.log),
+            "transcript": as_text(self.solution),
         }
 
 
@@ -109,7 +110,3 @@ async def _solve(
 def _users(utterances: Sequence[Utterance]) -> int:
     first = bool(utterances) and utterances[0].speaker == "user"
     return sum(one.speaker == "user" for one in utterances) if first else 0
-
-
-def _as_lines(log: Sequence[Utterance]) -> list[str]:
-    return [f"{one.speaker}: {one.text}" for one in log]

@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from tiny_models import conversation, gemma, load_own, save_model
 
 from local_llm.base_model import BaseModel
 from local_llm.chat_datasets import Conversation
+
+if TYPE_CHECKING:
+    from alpha_umi.glpft import GLPFT
 
 # So small a product takes microseconds, and the meeting of two threads after
 # it milliseconds where the cores have other work to do.
@@ -64,3 +68,18 @@ def project(tiny_folder: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny_folder, tmp_path / "model")
     write_rows(tmp_path / "data.json")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trained_team(
+    tiny_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "GLPFT":
+    """A project with the stages of alpha-umi; not to be changed."""
+    from tiny_teams import train_team
+
+    project = tmp_path_factory.mktemp("team")
+    shutil.copytree(tiny_folder, project / "model")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return train_team(project)

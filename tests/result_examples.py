@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from alpha_umi.arm_names import ArmName
 from alpha_umi.intervals import Estimate
 from alpha_umi.metrics import Metric
-from alpha_umi.paper_results import ArmName
 from alpha_umi.results import Difference, Figures, Part, Results
 from alpha_umi.scores import Scores
 

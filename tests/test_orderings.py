@@ -6,6 +6,7 @@ import math
 import pytest
 from result_examples import figures, part_with
 
+from alpha_umi.arm_names import ArmName
 from alpha_umi.intervals import Estimate
 from alpha_umi.metrics import Metric
 from alpha_umi.orderings import (
@@ -16,7 +17,7 @@ from alpha_umi.orderings import (
     findings,
     verdict,
 )
-from alpha_umi.paper_results import PAPER_ROWS, ArmName
+from alpha_umi.paper_results import PAPER_ROWS
 from alpha_umi.results import Part
 
 NAN = math.nan

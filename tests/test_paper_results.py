@@ -3,7 +3,8 @@
 
 import pytest
 
-from alpha_umi.paper_results import ARM_NAMES, PAPER_ROWS, ArmName
+from alpha_umi.arm_names import ARM_NAMES, ArmName
+from alpha_umi.paper_results import PAPER_ROWS
 
 VALUES = {row.name: row.values for row in PAPER_ROWS}
 
@@ -42,12 +43,3 @@ def test_one_model_answers_best_out_of_domain(size: str) -> None:
     rows = {k: v for k, v in VALUES.items() if k.startswith(f"paper, {size}:")}
     best = max(rows, key=lambda name: rows[name]["rouge"])
     assert best == f"paper, {size}: {ARM_NAMES[ArmName.SINGLE]}"
-
-
-def test_every_arm_has_a_name() -> None:
-    assert list(ARM_NAMES) == list(ArmName)
-
-
-def test_the_arms_are_called_as_where_they_are_trained() -> None:
-    arms = pytest.importorskip("alpha_umi.arms", exc_type=ImportError)
-    assert {arm.name: arm.title for arm in arms.ARMS.values()} == ARM_NAMES

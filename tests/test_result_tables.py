@@ -4,9 +4,10 @@
 import pytest
 from result_examples import RESULTS, SEEN, UNSEEN, figures, part_with
 
+from alpha_umi.arm_names import ArmName
 from alpha_umi.columns import ARGUMENT_COLUMNS, TASK_COLUMNS
 from alpha_umi.intervals import Estimate
-from alpha_umi.paper_results import PAPER_ROWS, SOURCE, ArmName
+from alpha_umi.paper_results import PAPER_ROWS, SOURCE
 from alpha_umi.result_tables import (
     figure_table,
     ordering_lines,
@@ -158,7 +159,9 @@ def test_where_no_arms_were_compared_nothing_is_said_of_orderings() -> None:
 
 
 def test_the_page_has_a_table_for_each_part() -> None:
-    page = results_page(RESULTS, references={"unseen": PAPER_ROWS}, picture="results.png")
+    page = results_page(
+        RESULTS, references={"unseen": PAPER_ROWS}, picture="results.png"
+    )
     assert "- command: `compare`" in page
     assert "- machine: <code>a&#124;b</code>" in page
     assert "](results.png)" in page

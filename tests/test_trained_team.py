@@ -1,14 +1,15 @@
 # -*- coding: utf-8 -*-
 """A trained team answers with the adapters of its roles, on one base."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_models import reply
-from tiny_teams import TRAJECTORIES, surroundings_of, team_settings
+from tiny_teams import TRAJECTORIES, load_team
 
-from alpha_umi.arms import ARMS, find_arm
+from alpha_umi.arms import ARMS
 from alpha_umi.glpft import GLPFT
 from alpha_umi.records import records_of
 from alpha_umi.roles import TEAM, Role
@@ -22,35 +23,16 @@ from alpha_umi.trained_team import (
 from local_llm.errors import CheckpointError
 
 
-@pytest.fixture(name="trained")
-def fixture_trained(project: Path) -> GLPFT:
-    """A project with the stages of alpha-umi."""
-    job = GLPFT(
-        settings=team_settings(),
-        surroundings=surroundings_of(project),
-        trajectories=TRAJECTORIES,
-        output=project / "team",
-        seed=1,
-    )
-    arm = find_arm("alpha-umi")
-    job.train([arm])
-    write_team(job.output, TeamRecord(arm, "brief"))
-    return job
-
-
-def load(job: GLPFT) -> TrainedTeam:
-    return TrainedTeam.load(
-        job.output,
-        "alpha-umi",
-        job.settings.model,
-        job.surroundings,
-    )
+@pytest.fixture(name="team")
+def fixture_team(trained_team: GLPFT) -> Iterator[TrainedTeam]:
+    team = load_team(trained_team)
+    yield team
+    team.unload()
 
 
 def test_the_roles_share_one_base_and_have_adapters_of_their_own(
-    trained: GLPFT,
+    team: TrainedTeam,
 ) -> None:
-    team = load(trained)
     bases = {id(team.models[role].base) for role in TEAM}
     adapters = {team.models[role].adapter for role in TEAM}
     assert (len(bases), len(adapters)) == (1, 3)
@@ -58,10 +40,9 @@ def test_the_roles_share_one_base_and_have_adapters_of_their_own(
 
 @pytest.mark.parametrize("role", TEAM)
 def test_a_role_answers_as_its_adapter_does_alone(
-    trained: GLPFT,
+    team: TrainedTeam,
     role: Role,
 ) -> None:
-    team = load(trained)
     prompts = [
         record.input
         for one in TRAJECTORIES[:2]
@@ -80,8 +61,7 @@ def test_a_role_answers_as_its_adapter_does_alone(
         assert together == alone
 
 
-def test_unloading_frees_the_adapters(trained: GLPFT) -> None:
-    team = load(trained)
+def test_unloading_frees_the_adapters(team: TrainedTeam) -> None:
     base = team.models[Role.PLANNER].base
     team.unload()
     assert base.peft_model is not None

@@ -4,11 +4,14 @@
 from pathlib import Path
 from typing import Any
 
+from alpha_umi.arms import find_arm
+from alpha_umi.glpft import GLPFT
 from alpha_umi.protocol import Tool, Trajectory, Utterance, write_call
 from alpha_umi.tool_agent_settings import (
     ToolAgentSettings,
     parse_tool_agent_settings,
 )
+from alpha_umi.trained_team import TeamRecord, TrainedTeam, write_team
 from local_llm.surroundings import Surroundings
 
 TOOLS = (Tool("add", "adds", {"a": "integer", "b": "integer"}),)
@@ -65,3 +68,28 @@ def team_settings(**changes: Any) -> ToolAgentSettings:
 def surroundings_of(project: Path) -> Surroundings:
     """Of a project's folder, with a cache of its own."""
     return Surroundings(folder=project, cache=project / "cache")
+
+
+def train_team(project: Path, arm_name: str = "alpha-umi") -> GLPFT:
+    """Train an arm in a project's folder `team`."""
+    job = GLPFT(
+        settings=team_settings(),
+        surroundings=surroundings_of(project),
+        trajectories=TRAJECTORIES,
+        output=project / "team",
+        seed=1,
+    )
+    arm = find_arm(arm_name)
+    job.train([arm])
+    write_team(job.output, TeamRecord(arm, "brief"))
+    return job
+
+
+def load_team(job: GLPFT, arm_name: str = "alpha-umi") -> TrainedTeam:
+    """Load what `train_team` has trained."""
+    return TrainedTeam.load(
+        job.output,
+        arm_name,
+        job.settings.model,
+        job.surroundings,
+    )
