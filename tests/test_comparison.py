@@ -260,16 +260,36 @@ def state_of(output: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in files}
 
 
+LONGER = dataclasses.replace(team_settings().model, max_length=9)
+OTHER_STEPS = AskedPart.of("seen", True, [trajectory(7, 8), trajectory(5, 5)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"parts": [UNSEEN, OTHER_STEPS]}, "Single-LLM, seen"),
+        (
+            {"settings": dataclasses.replace(team_settings(), model=LONGER)},
+            "Single-LLM, seen",
+        ),
+        ({"parts": [UNSEEN, SEEN]}, None),
+    ],
+    ids=["other steps", "longer replies", "the same"],
+)
 @pytest.mark.usefixtures("silent_models")
-def test_other_steps_are_asked_and_no_others(
+def test_what_is_asked_otherwise_is_asked_again_and_nothing_else(
     whole: Whole,
     copied: Path,
+    changes: dict[str, object],
+    asked: str | None,
 ) -> None:
-    new = AskedPart.of("seen", True, [trajectory(7, 8), trajectory(5, 5)])
-    run = told(whole.project, copied, parts=[UNSEEN, new])
-    with pytest.raises(AssertionError, match="a model was asked"):
+    run = told(whole.project, copied, **changes)
+    if asked is None:
         run.comparison.run([1], {})
-    assert run.asked() == ["Single-LLM, seen"]
+    else:
+        with pytest.raises(AssertionError, match="a model was asked"):
+            run.comparison.run([1], {})
+    assert run.asked() == [asked] * (asked is not None)
     assert run.steps == []
 
 
