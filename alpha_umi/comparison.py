@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from local_llm.loaded_model import LoadedModel
 from local_llm.reports import RunReport, run_key
 from local_llm.surroundings import Surroundings
 
@@ -107,6 +108,8 @@ class Comparison:
             part.name: {arm.name: {} for arm in self.arms}
             for part in self.parts
         }
+        keeper = LoadedModel(self.settings.model, self.surroundings)
+        keeper.load_model()  # else everybody would read the weights anew
         reports: Reports = {}
         for seed in seeds:
             reports = self.train_seed(seed)

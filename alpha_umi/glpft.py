@@ -15,6 +15,7 @@ from typing import Any
 
 from local_llm import atomic_files, processes
 from local_llm.errors import DatasetError
+from local_llm.loaded_model import LoadedModel
 from local_llm.local_model import LocalModel
 from local_llm.planning import preview_run
 from local_llm.reports import RunReport
@@ -80,6 +81,8 @@ class GLPFT:
         stages = stages_of(arms)
         for stage in stages:
             self.records(stage)
+        keeper = LoadedModel(self.settings.model, self.surroundings)
+        keeper.load_model()  # else each stage would read the weights anew
         reports = {}
         for stage in stages:
             self.on_stage(stage)

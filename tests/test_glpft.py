@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tiny_teams import TRAJECTORIES, surroundings_of, team_settings
+from transformers import AutoModelForCausalLM
 
-from alpha_umi.arms import ARMS, Stage, find_arm, stages_of
+from alpha_umi.arms import ARMS, Stage, find_arm
 from alpha_umi.glpft import GLPFT
 from alpha_umi.records import records_of
 from alpha_umi.roles import TEAM, Role
@@ -100,15 +101,20 @@ def test_rows_are_prompt_and_target_alone(job: GLPFT) -> None:
     assert rows[0] == {"prompt": first.input, "completion": first.target}
 
 
-def test_every_stage_of_every_arm_is_trained_with_the_steps_foretold(
+def test_rows_that_are_held_out_or_too_long_take_no_steps(
     job: GLPFT,
 ) -> None:
-    arms = list(ARMS.values())
-    reports = job.train(arms)
-    steps = {name: report.steps for name, report in reports.items()}
-    assert steps == {
-        one.name: job.optimizer_steps(one) for one in stages_of(arms)
-    }
+    chosen = dataclasses.replace(
+        job.settings.model.fine_tune_config,
+        held_out_rows=3,
+        max_seq_length=180,  # half of the 12 prompts are longer
+    )
+    model = dataclasses.replace(job.settings.model, fine_tune_config=chosen)
+    settings = dataclasses.replace(job.settings, model=model)
+    job = dataclasses.replace(job, settings=settings)
+    foretold = job.optimizer_steps(stage("alpha-umi", "backbone"))
+    reports = job.train([find_arm("single")])
+    assert reports["backbone"].steps == foretold == 2
 
 
 def test_a_role_goes_on_from_the_backbone_and_changes_a_copy(
@@ -158,6 +164,22 @@ def test_no_adapter_stays_on_the_base_model(job: GLPFT) -> None:
     assert peft is not None and list(peft.peft_config) == []
 
 
+def test_the_weights_are_read_once_for_all_stages(
+    job: GLPFT,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[object] = []
+    from_pretrained = AutoModelForCausalLM.from_pretrained
+
+    def noted(*arguments: object, **named: object) -> object:
+        read.append(arguments)
+        return from_pretrained(*arguments, **named)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", noted)
+    job.train([find_arm("one-stage")])
+    assert len(read) == 1
+
+
 def test_trajectories_without_a_role_are_refused_by_its_name(
     job: GLPFT,
 ) -> None:
@@ -165,7 +187,11 @@ def test_trajectories_without_a_role_are_refused_by_its_name(
         dataclasses.replace(one, utterances=one.utterances[:4])
         for one in TRAJECTORIES
     ]
-    job = dataclasses.replace(job, trajectories=silent)
+    told: list[Stage] = []
+    job = dataclasses.replace(job, trajectories=silent, on_stage=told.append)
     with pytest.raises(DatasetError) as raised:
         job.train([find_arm("alpha-umi")])
-    assert "summarizer" in raised.value.message
+    assert raised.value.message == (
+        "in 6 trajectories stage summarizer finds nothing to learn"
+    )
+    assert told == []  # before hours of training, not after them
