@@ -74,8 +74,9 @@ class ToolAgentSettings:
             The name of the entry.
         model (`ModelSettings`):
             The base of all roles; its `max_length` bounds the text of a
-            role, its `fine_tune_config` is never None and has a
-            `lora_config`, and it has neither `data_path` nor `output_dir`.
+            role, but not calls that are held to their tools; its
+            `fine_tune_config` is never None and has a `lora_config`, and it
+            has neither `data_path` nor `output_dir`.
         data_path (`str`):
             A file or a folder of trajectories.
         data_reader (`str`):
