@@ -2,15 +2,16 @@
 """What the programs have in common: exit codes, signals, quiet libraries.
 
 Runs what it is given and turns its errors into lines for people; a traceback
-is shown with --debug alone. Knows no models and no AgentScope. Raises nothing
-that it is given to run.
+is shown with --debug alone. Knows no models and no AgentScope. Nothing that
+`run_program` is given to run reaches its caller, but SystemExit.
 """
 
 import argparse
+import contextlib
 import logging
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from local_llm import processes
@@ -66,6 +67,28 @@ def run_program(
         return EXIT_BUG
 
 
+@contextlib.contextmanager
+def resumable(progress: str) -> Iterator[None]:
+    """Let a signal that comes before or between trainings end like one that
+    comes within.
+
+    Args:
+        progress (`str`):
+            What becomes of what was done, for people.
+
+    Raises:
+        `TrainingInterrupted`: A signal came.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise _interrupted(signal.SIGINT, progress) from error
+    except SystemExit as error:
+        # What `terminated` has raised.
+        number = signal.Signals(int(error.code or 0) - 128)
+        raise _interrupted(number, progress) from error
+
+
 def configure_output(debug: bool) -> None:
     """Let the libraries' own bars and notices through only for debugging.
 
@@ -102,6 +125,16 @@ def hide_bars_of_libraries() -> None:
 def terminated(number: int, frame: object) -> NoReturn:
     """The handler of a signal that ends a program."""
     raise SystemExit(128 + number)
+
+
+def _interrupted(
+    number: signal.Signals,
+    progress: str,
+) -> TrainingInterrupted:
+    return TrainingInterrupted(
+        f"{number.name} stopped the program; {progress}",
+        signal_number=number,
+    )
 
 
 def _screen_of_failure() -> Screen:

@@ -82,9 +82,17 @@ class Screen:
         self.console.rule(_verbatim(text), align="left", style="dim")
 
     def document(self, page: Path) -> None:
-        """Show a page that was written, and where it stands."""
-        self.console.print(Markdown(page.read_text(encoding="utf-8")))
-        self.say(f"written: {page}")
+        """Show a page that was written, and where it stands.
+
+        Without a terminal its Markdown is shown as it is: a table that is
+        fitted into 80 columns is hard to read for people and programs.
+        """
+        text = page.read_text(encoding="utf-8")
+        if self.console.is_terminal:
+            self.console.print(Markdown(printable(text)))
+        else:
+            self.say(text)
+        self.say(f"written: {page.absolute()}")
 
     def error(self, error: LocalLLMError) -> None:
         """Show what went wrong and what to do."""
@@ -108,44 +116,47 @@ class Screen:
         sys.stderr.write(masked(text))
 
     @contextlib.contextmanager
-    def loading(self) -> Iterator["Listener"]:
-        """Show what is being loaded, and for how long."""
+    def working(self, what: str) -> Iterator["Listener"]:
+        """Show what is being done, and for how long.
+
+        Args:
+            what (`str`):
+                Until the listener is told more.
+        """
         from local_llm.surroundings import Listener
 
-        start = time.monotonic()
         if not self.console.is_terminal:
             yield Listener(on_status=self.say)
-        else:
-            with self._bar() as bar:
-                task = bar.add_task("loading", total=None)
-                yield Listener(
-                    on_status=lambda text: bar.update(
-                        task,
-                        description=printable(text),
-                    ),
-                )
+            return
+        with self._bar() as bar:
+            task = bar.add_task(what, total=None)
+            yield Listener(
+                on_status=lambda text: bar.update(
+                    task,
+                    description=printable(text),
+                ),
+            )
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator["Listener"]:
+        """Show what is being loaded, and for how long."""
+        start = time.monotonic()
+        with self.working("loading") as listener:
+            yield listener
         self.say(f"loaded in {time.monotonic() - start:.0f} s")
 
     @contextlib.contextmanager
     def training(self) -> Iterator["Listener"]:
-        """Show steps and loss while a model is fine-tuned."""
+        """Show steps and loss while a model is fine-tuned, or several one
+        after the other."""
         from local_llm.surroundings import Listener
 
         if not self.console.is_terminal:
-            yield Listener(on_step=self._say_step)
+            yield Listener(on_status=self.say, on_step=self._say_step)
             return
         with self._step_bar() as bar:
-            task = bar.add_task("measuring the loss before", total=None)
-
-            def show(step: "Step") -> None:
-                bar.update(
-                    task,
-                    description=_describe(step),
-                    completed=step.number,
-                    total=step.total,
-                )
-
-            yield Listener(on_step=show)
+            shown = _StepBar(bar)
+            yield Listener(on_status=shown.begin, on_step=shown.step)
 
     def replies(self, replies: Mapping[str, "Reply"]) -> None:
         """Show prompts and the replies to them."""
@@ -224,6 +235,31 @@ class Screen:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
+        )
+
+
+class _StepBar:
+    """A bar of steps, which begins anew with each thing that is begun."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._what = ""
+        self._task = bar.add_task("measuring the loss before", total=None)
+
+    def begin(self, what: str) -> None:
+        """Show what has begun; its steps are not counted yet."""
+        self._what = printable(what)
+        self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(self._what, total=None)
+
+    def step(self, step: "Step") -> None:
+        """Show how far it is."""
+        parts = [self._what, "" if step.loss is None else _describe(step)]
+        self._bar.update(
+            self._task,
+            description=", ".join(filter(None, parts)) or _describe(step),
+            completed=step.number,
+            total=step.total,
         )
 
 

@@ -59,17 +59,34 @@ async def talk(pipeline: "PipelineProtocol", screen: Screen) -> None:
                 screen.error(error)
 
 
-async def ask(pipeline: "PipelineProtocol", question: str) -> None:
-    """Ask one question and show all that happens until it is answered."""
+async def ask(pipeline: "PipelineProtocol", question: str) -> bool:
+    """Ask one question and show all that happens until it is answered.
+
+    Args:
+        pipeline (`PipelineProtocol`):
+            An agent, or several.
+        question (`str`):
+            What the user says.
+
+    Returns:
+        `bool`: Whether the reply came to its end; a signal may have
+            interrupted it.
+    """
     from agentscope.console import ConsoleRenderer
+    from agentscope.event import ReplyEndEvent, ReplyFinishedReason
     from agentscope.message import UserMsg
 
+    interrupted = ReplyFinishedReason.INTERRUPTED
+    is_whole = True
     renderer = ConsoleRenderer()
     asked = UserMsg(name="user", content=question)
     events = _Shown(pipeline).reply_stream(asked)
     async with contextlib.aclosing(events):
         async for event in events:
             renderer.render(event)
+            if isinstance(event, ReplyEndEvent):
+                is_whole = event.finished_reason != interrupted
+    return is_whole
 
 
 def _entered(
@@ -96,11 +113,19 @@ class _Shown:
             self._pipeline.reply_stream(inputs)
         ) as events:
             async for event in events:
-                delta = getattr(event, "delta", None)
-                if isinstance(delta, str):
-                    text = {"delta": printable(delta)}
-                    event = event.model_copy(update=text)
-                yield event
+                yield _printable(event)
+
+
+def _printable(event: "AgentEvent | Msg") -> "AgentEvent | Msg":
+    """The event; what a model says, and the tools that it names, may have
+    characters in them that a terminal obeys."""
+    texts = {name: one for name, one in event if isinstance(one, str)}
+    changed = {
+        name: shown
+        for name, text in texts.items()
+        if (shown := printable(text)) != text
+    }
+    return event.model_copy(update=changed) if changed else event
 
 
 def _exit_code(signalled: KeyboardInterrupt | SystemExit) -> int:

@@ -24,19 +24,29 @@ CPU_CONFIG = "tools-embedded"
 ARM = "alpha-umi"
 SEEDS = (1, 2, 3)
 
+_HIGHEST_SEED = 2**32 - 1
+_OVERWRITE = "--overwrite"
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; `verb` says what is to be done."""
+    """Read the command line; `verb` says what is to be done, and `argv` is
+    what was typed."""
+    typed = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         description="A planner, a caller and a summarizer that use tools "
         "together: three adapters on one small model.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (words, add_options) in _VERBS.items():
-        verb = verbs.add_parser(name, help=words, description=words)
+        verb = verbs.add_parser(
+            name,
+            help=words,
+            description=words,
+            allow_abbrev=False,
+        )
         _add_common(verb)
         add_options(verb)
-    return parser.parse_args(argv)
+    return parser.parse_args(typed, argparse.Namespace(argv=typed))
 
 
 def choose_settings(arguments: argparse.Namespace) -> ToolAgentSettings:
@@ -70,10 +80,11 @@ def data_request(
     )
 
 
-def same_command(argv: Sequence[str] | None) -> str:
-    """What to type to go on: finished stages are used, others resumed."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    return shlex.join([sys.executable, str(PROJECT / PROGRAM), *given])
+def resume_command(arguments: argparse.Namespace) -> str:
+    """What to type, in the same folder, to go on: finished stages are used,
+    the one that was interrupted is resumed."""
+    kept = [one for one in arguments.argv if one != _OVERWRITE]
+    return shlex.join([sys.executable, str(PROJECT / PROGRAM), *kept])
 
 
 def _add_common(verb: argparse.ArgumentParser) -> None:
@@ -97,6 +108,9 @@ def _add_common(verb: argparse.ArgumentParser) -> None:
 def _add_chat(verb: argparse.ArgumentParser) -> None:
     _add_arm(verb)
     _add_output(verb, "where the adapters stand")
+    _add_overwrite(verb)
+    # It trains on what the config says.
+    verb.set_defaults(data=None, reader=None, limit=None, seed=None)
     verb.add_argument(
         "--question",
         action="append",
@@ -143,7 +157,13 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     _add_arm(verb)
     _add_data(verb, "learned")
     _add_output(verb, "where the adapters stand afterwards")
-    verb.add_argument("--seed", type=int, metavar="N", help="of the training")
+    _add_overwrite(verb)
+    verb.add_argument(
+        "--seed",
+        type=_seed,
+        metavar="N",
+        help="of the training (default: the config's)",
+    )
 
 
 def _add_evaluate(verb: argparse.ArgumentParser) -> None:
@@ -197,7 +217,7 @@ def _add_compare(verb: argparse.ArgumentParser) -> None:
     add(
         "--seeds",
         nargs="+",
-        type=int,
+        type=_seed,
         default=list(SEEDS),
         metavar="N",
         help="each arm is trained once for each (default: 1 2 3)",
@@ -205,6 +225,7 @@ def _add_compare(verb: argparse.ArgumentParser) -> None:
     add("--train", type=_count, metavar="N", help="trajectories to learn")
     add("--test", type=_count, metavar="N", help="trajectories of each part")
     _add_output(verb, "where adapters and answers are kept")
+    _add_overwrite(verb)
     add(
         "--report",
         type=Path,
@@ -221,6 +242,22 @@ def _add_output(verb: argparse.ArgumentParser, words: str) -> None:
         metavar="FOLDER",
         help=f"{words} (default: the config's output_dir)",
     )
+
+
+def _add_overwrite(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        _OVERWRITE,
+        action="store_true",
+        help="train anew; what is there is kept under another name",
+    )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_SEED:
+        raise argparse.ArgumentTypeError(
+            f"want a number from 0 to {_HIGHEST_SEED}",
+        )
+    return int(text)
 
 
 def _count(text: str) -> int:

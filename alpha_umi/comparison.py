@@ -85,6 +85,8 @@ class Comparison:
             Where adapters and answers are kept.
         on_status (`Callable[[str], None]`):
             Told in a few words what is done.
+        overwrite (`bool`):
+            Whether all is trained anew; see `GLPFT`.
     """
 
     settings: ToolAgentSettings
@@ -94,6 +96,7 @@ class Comparison:
     parts: Sequence[AskedPart]
     output: Path
     on_status: Callable[[str], None] = lambda text: None
+    overwrite: bool = False
 
     def run(self, seeds: Sequence[int], about: Mapping[str, str]) -> Results:
         """Train, ask and measure; what is there already is used.
@@ -131,9 +134,8 @@ class Comparison:
             self.train,
             self.folder(seed),
             seed,
-            lambda stage: self.on_status(
-                f"seed {seed}: training {stage.name}"
-            ),
+            lambda run: self.on_status(f"seed {seed}: {run.summary}"),
+            self.overwrite,
         )
         reports = job.train(self.arms)
         for arm in self.arms:

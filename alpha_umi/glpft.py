@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_llm import atomic_files, processes
+from local_llm import atomic_files, disk_room, processes
+from local_llm.chat_datasets import ChatData
 from local_llm.errors import DatasetError
 from local_llm.loaded_model import LoadedModel
 from local_llm.local_model import LocalModel
@@ -32,12 +33,48 @@ from .arms import Arm, Part, Stage, epochs_of, hyperparameters_of, stages_of
 from .protocol import Trajectory
 from .records import Record, records_of
 from .tool_agent_settings import ToolAgentSettings
+from .trained_team import forget_teams
+
+_ROWS = "rows"
+"""The folder of what the stages learn from."""
 
 _HALVES: dict[Part, slice] = {
     "all": slice(None),
     "first half": slice(0, None, 2),
     "second half": slice(1, None, 2),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """A stage whose training is finished.
+
+    Attributes:
+        stage (`Stage`):
+            Which.
+        report (`RunReport`):
+            What came out.
+        is_new (`bool`):
+            Whether it was trained just now, and not found as it is.
+    """
+
+    stage: Stage
+    report: RunReport
+    is_new: bool
+
+    @property
+    def summary(self) -> str:
+        """How it went, in a line."""
+        report = self.report
+        parts = [f"{report.steps} steps, {report.seconds:.0f} s"]
+        before, after = report.held_out_before, report.held_out_after
+        if before is not None and after is not None:
+            parts.append(
+                f"held-out loss {before:.2f} before, {after:.2f} after"
+            )
+        if not self.is_new:
+            parts.append("was there already")
+        return f"{self.stage.name}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -55,8 +92,11 @@ class GLPFT:
             A folder in which each stage gets one.
         seed (`int`):
             For the adapters' first weights and the order of the rows.
-        on_stage (`Callable[[Stage], None]`):
-            Told when a stage begins.
+        on_stage (`Callable[[StageRun], None]`):
+            Told when a stage is finished.
+        overwrite (`bool`):
+            Whether all is trained anew; what is there is kept under another
+            name.
     """
 
     settings: ToolAgentSettings
@@ -64,12 +104,14 @@ class GLPFT:
     trajectories: Sequence[Trajectory]
     output: Path
     seed: int
-    on_stage: Callable[[Stage], None] = lambda stage: None
+    on_stage: Callable[[StageRun], None] = lambda run: None
+    overwrite: bool = False
 
     def train(self, arms: Sequence[Arm]) -> dict[str, RunReport]:
         """Train every stage that the arms need, each once.
 
-        A run that was interrupted goes on, a finished one is used.
+        A run that was interrupted goes on, a finished one is used. The base
+        model is loaded once.
 
         Returns:
             `dict[str, RunReport]`: By the name of the stage.
@@ -79,27 +121,59 @@ class GLPFT:
                 first one is trained.
         """
         stages = stages_of(arms)
+        disk_room.check_writable(self.output / _ROWS)
         for stage in stages:
             self.records(stage)
-        keeper = LoadedModel(self.settings.model, self.surroundings)
-        keeper.load_model()  # else each stage would read the weights anew
+        base = LoadedModel(self.settings.model, self.surroundings)
         reports = {}
         for stage in stages:
-            self.on_stage(stage)
-            reports[stage.name] = self.train_stage(stage)
+            run = self._trained(stage, base)
+            self.on_stage(run)
+            reports[stage.name] = run.report
         return reports
 
-    def train_stage(self, stage: Stage) -> RunReport:
-        """Train one stage, or use the run that is there."""
+    def _trained(self, stage: Stage, base: LoadedModel) -> StageRun:
+        """Train one stage, or use the run that is there.
+
+        Args:
+            stage (`Stage`):
+                Which.
+            base (`LoadedModel`):
+                Keeps the weights that the stages share, else each would read
+                them anew.
+        """
         model = LocalModel(self.stage_settings(stage), self.surroundings)
         data = model.read_data()
+        folder = model.output_folder()
+        if self.overwrite or not atomic_files.is_sealed(folder):
+            model.check_output("set_aside")  # before anything is loaded
+        base.load_model()
         model.load_model()
         if stage.starts_from is not None:
             model.load_adapter(self.output / stage.starts_from)
         try:
-            return model.ensure_fine_tuned(data)
+            found = None if self.overwrite else model.use_finished_run(data)
+            return StageRun(
+                stage,
+                found or self._train(stage, model, data),
+                is_new=found is None,
+            )
         finally:
             model.unload_adapter()
+
+    def _train(
+        self,
+        stage: Stage,
+        model: LocalModel,
+        data: ChatData,
+    ) -> RunReport:
+        told = self.surroundings.listener.on_status
+        told(f"training {stage.name}, seed {self.seed}")
+        # Until all stages are finished, a team would mix old and new ones.
+        forget_teams(self.output, stage.name)
+        if self.overwrite:
+            return model.fine_tune(data, existing_run="set_aside")
+        return model.ensure_fine_tuned(data)
 
     def stage_settings(self, stage: Stage) -> ModelSettings:
         """The settings of a stage's run; writes the rows it learns from."""
@@ -125,7 +199,7 @@ class GLPFT:
         text = "".join(
             f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows
         )
-        path = self.output / "rows" / f"{stage.name}.jsonl"
+        path = self.output / _ROWS / f"{stage.name}.jsonl"
         with atomic_files.whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
         return path

@@ -20,7 +20,7 @@ from local_llm.loaded_model import LoadedModel
 from local_llm.settings import ModelSettings
 from local_llm.surroundings import Surroundings
 
-from .arms import Arm, find_arm
+from .arms import ARMS, Arm, find_arm
 from .prompts import PromptStyle
 from .roles import Role
 
@@ -59,6 +59,30 @@ def write_team(folder: Path, record: TeamRecord) -> Path:
     )
 
 
+def forget_teams(folder: Path, stage_name: str) -> None:
+    """Note that the arms in which a stage plays are not trained any more.
+
+    Args:
+        folder (`Path`):
+            Of the stages.
+        stage_name (`str`):
+            Which one will be another.
+
+    Raises:
+        `CheckpointError`: The folder cannot be written.
+    """
+    for arm in ARMS.values():
+        if stage_name in arm.plays.values():
+            path = team_file(folder, arm.name)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise CheckpointError(
+                    f"cannot delete {path.absolute()}: {error.strerror}",
+                    fix="choose another output folder",
+                ) from error
+
+
 def read_team(folder: Path, arm_name: str) -> TeamRecord:
     """The team of an arm in a folder.
 
@@ -71,8 +95,9 @@ def read_team(folder: Path, arm_name: str) -> TeamRecord:
         style = values["prompt_style"]
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{folder.absolute()} has no trained arm {arm_name!r}",
-            fix=f"train it: python small_llms.py train --arm {arm_name}",
+            f"{folder.absolute()} has no trained arm '{arm_name}'",
+            fix=f"train it: python small_llms.py train --arm {arm_name}, "
+            "with the --config-name and --output of this call",
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

@@ -126,10 +126,12 @@ class GrammarMask(LogitsProcessor):
         allowed = torch.from_numpy(
             np.stack([self._allowed(one, width) for one in self._rows]),
         ).to(scores.device)
-        masked = scores.masked_fill(~allowed, -torch.inf)
+        masked = scores.where(allowed, -torch.inf)
         # Where another rule has forbidden all that fits, the grammar wins.
-        nothing_left = masked.isneginf().all(dim=1, keepdim=True)
-        return masked.masked_fill(nothing_left & allowed, 0.0)
+        stuck = masked.amax(dim=1).isneginf()
+        if stuck.any():
+            masked[stuck] = masked[stuck].masked_fill(allowed[stuck], 0.0)
+        return masked
 
     def _allowed(self, matcher: "LLMatcher", width: int) -> np.ndarray:
         """Which tokens fit next, shape (width,)."""

@@ -71,6 +71,10 @@ RULES: Mapping[str, Rule] = {
 """By pattern; the first that fits counts."""
 
 
+class DataChanged(CheckpointError):
+    """Nothing but the data of an unfinished run is another now."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """What a run is made of.
@@ -161,6 +165,7 @@ def compare(
 
     Raises:
         `CheckpointError`: What changed may not; every such change is named.
+            `DataChanged` where it is the data alone.
     """
     changes, forbidden = [], []
     for name, before, after in _differences(old.as_dict(), new.as_dict()):
@@ -232,10 +237,13 @@ def _shown(value: Any) -> str:
 
 def _refusal(forbidden: Sequence[str]) -> CheckpointError:
     lines = "".join(f"\n  - {one}" for one in forbidden)
-    fix = "undo these changes, or start anew with --overwrite"
+    message = f"the unfinished run cannot go on with other settings:{lines}"
     if all(one.startswith(("data:", "first_row:")) for one in forbidden):
-        fix = "bring the data back, or accept it with --accept-data-change"
+        return DataChanged(
+            message,
+            fix="bring the data back, or accept it with --accept-data-change",
+        )
     return CheckpointError(
-        f"the unfinished run cannot go on with other settings:{lines}",
-        fix=fix,
+        message,
+        fix="undo these changes, or start anew with --overwrite",
     )

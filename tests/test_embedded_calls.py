@@ -12,6 +12,7 @@ from alpha_umi.call_grammar import call_grammar, longest_call_tokens
 from alpha_umi.protocol import Utterance, read_call
 from alpha_umi.roles import Role, role_prompt
 from local_llm.base_model import BaseModel, LoadRequest, load_base_model
+from local_llm.bounded_schemas import SchemaLimits
 from local_llm.generation import Piece, Sampling
 from local_llm.surroundings import cache_folder
 
@@ -31,6 +32,9 @@ TASKS = [
     "Pay with the card 4111 1111.",
     "Ask what the meaning of life is.",
 ]
+SHORT = SchemaLimits(characters=48, item_characters=24)
+"""The model likes to write zeros for as long as it may."""
+
 TIMEOUT_S = 300.0
 
 
@@ -51,8 +55,8 @@ def call(base: BaseModel, task: str, sampling: Sampling) -> list[Piece]:
     return generate(
         base,
         role_prompt(Role.CALLER, "brief", TEN, history),
-        grammar=call_grammar(TEN),
-        max_new_tokens=longest_call_tokens(TEN),
+        grammar=call_grammar(TEN, SHORT),
+        max_new_tokens=longest_call_tokens(TEN, SHORT),
         sampling=sampling,
         timeout_s=TIMEOUT_S,
     )

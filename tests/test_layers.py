@@ -204,7 +204,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "alpha_umi.agent_speech",
-        "alpha_umi.glpft",
         "alpha_umi.loop",
         "alpha_umi.result_picture",
         "alpha_umi.result_tables",
@@ -214,6 +213,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "alpha_umi.agent_history",
+        "alpha_umi.glpft",
         "alpha_umi.local_roles",
         "alpha_umi.result_files",
         "alpha_umi.schema_guided_excerpts",
