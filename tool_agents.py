@@ -6,11 +6,12 @@ loading raises, and ConfigError for an arm that has no roles.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agentscope.message import TextBlock, ToolResultState
+from agentscope.model import ChatModelBase
 from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.tool import FunctionTool, ToolChunk, Toolkit
 
@@ -21,13 +22,53 @@ from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call
 from alpha_umi.python_tools import failed, runner_of, tools_of
-from alpha_umi.roles import TEAM
-from alpha_umi.tool_agent_settings import ToolAgentSettings
+from alpha_umi.roles import TEAM, Role
+from alpha_umi.tool_agent_settings import (
+    ToolAgentSettings,
+    load_tool_agent_settings,
+)
 from alpha_umi.trained_team import read_team
+from command_line import MODEL_CONFIGS
 from huggingface_model import HuggingFaceWrapper
+from local_llm.settings import project_folder, resolve_path
 from local_llm.surroundings import Listener
 
 NAME = "assistant"
+ARM = "alpha-umi"
+
+
+def load_agent(
+    config_name: str,
+    model_configs: Path = MODEL_CONFIGS,
+    toolkit: Toolkit | None = None,
+    planner: ChatModelBase | None = None,
+) -> AlphaUMiAgent:
+    """The agent of a config entry, as `small_llms.py train` has trained it.
+
+    Args:
+        config_name (`str`):
+            The entry.
+        model_configs (`Path`, optional):
+            The config file.
+        toolkit (`Toolkit | None`, optional):
+            Its tools; the local ones if empty.
+        planner (`ChatModelBase | None`, optional):
+            Who plans in place of the trained planner.
+
+    Raises:
+        `ConfigError`: There is no such entry, or it has faults.
+        `CheckpointError`: It is not trained.
+    """
+    settings = load_tool_agent_settings(model_configs, config_name)
+    project = project_folder(model_configs)
+    return make_agent(
+        settings,
+        resolve_path(settings.output_dir, project),
+        ARM,
+        project,
+        toolkit=toolkit,
+        players={} if planner is None else {Role.PLANNER: planner},
+    )
 
 
 def make_agent(
@@ -37,6 +78,7 @@ def make_agent(
     project: Path,
     listener: Listener | None = None,
     toolkit: Toolkit | None = None,
+    players: Mapping[Role, ChatModelBase] | None = None,
 ) -> AlphaUMiAgent:
     """An agent whose roles are the trained adapters of a folder.
 
@@ -55,6 +97,8 @@ def make_agent(
             Is told how far loading is.
         toolkit (`Toolkit | None`, optional):
             Its tools; the local ones if empty.
+        players (`Mapping[Role, ChatModelBase] | None`, optional):
+            Who plays a role in place of its adapter.
 
     Raises:
         `CheckpointError`: The arm is not trained there.
@@ -62,8 +106,10 @@ def make_agent(
     """
     record = read_team(folder, arm_name)
     check_has_roles(record.arm)
+    given = players or {}
     models = {
-        role.value: _role_model(
+        role.value: given.get(role)
+        or _role_model(
             settings,
             folder / record.arm.plays[role],
             project,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from local_llm.errors import CheckpointError
 from local_llm.resume_rules import (
     RULES,
+    DataChanged,
     Rule,
     RunRecord,
     compare,
@@ -169,7 +170,7 @@ def test_other_data_is_used_where_it_is_accepted() -> None:
 
 
 def test_where_only_the_data_changed_the_way_to_accept_it_is_told() -> None:
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(DataChanged) as caught:
         compare(RECORD, replace(RECORD, data="d2"))
     assert "--accept-data-change" in caught.value.fix
 
@@ -180,6 +181,7 @@ def test_accepting_other_data_accepts_nothing_else() -> None:
         compare(RECORD, new, accept_data_change=True)
     assert "data" not in caught.value.message
     assert "--accept-data-change" not in caught.value.fix
+    assert not isinstance(caught.value, DataChanged)
 
 
 @pytest.mark.parametrize("value", [-1, 0, None, True, "200", float("nan")])

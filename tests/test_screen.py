@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -272,6 +273,66 @@ def test_a_terminal_gets_a_bar_with_steps_and_loss() -> None:
     assert "loss 1.250" in last
     assert "3/3" in last
     assert "step 3/3" not in last
+
+
+def train_two(one: Screen) -> None:
+    """Two trainings of two steps each."""
+    with one.training() as listener:
+        for what in ("training the first", f"training {EVIL}"):
+            listener.on_status(what)
+            for number in (1, 2):
+                listener.on_step(Step(number, 2, 1.25))
+
+
+def test_a_log_says_which_of_several_trainings_has_begun() -> None:
+    one = screen()
+    train_two(one)
+    steps = ["step 1/2, loss 1.250", "step 2/2, loss 1.250"]
+    assert output(one).splitlines() == [
+        "training the first",
+        *steps,
+        f"training {HARMLESS}",
+        *steps,
+    ]
+
+
+def test_the_bar_of_a_terminal_begins_anew_with_each_training() -> None:
+    one = screen(is_terminal=True, width=120)
+    train_two(one)
+    last = words(output(one)).rpartition("training")[2]
+    assert f"{HARMLESS}, loss 1.250" in last
+    assert last.count("2/2") == 1
+    assert "\x1b[2J" not in output(one)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_work_shows_what_is_done(is_terminal: bool) -> None:
+    one = screen(is_terminal)
+    with one.working("asking") as listener:
+        listener.on_status("3 of 9 replies")
+    assert "3 of 9 replies" in words(output(one))
+    assert ("asking" in words(output(one))) is is_terminal
+
+
+PAGE = "# Results\n\n| a | b |\n| --- | --- |\n| 1.0 | x\x1b[2Jy |\n"
+
+
+def test_a_log_gets_a_page_as_it_is_but_for_controls(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    one = screen(width=20)
+    one.document(page)
+    assert output(one) == PAGE.replace("\x1b", "") + f"\nwritten: {page}\n"
+
+
+def test_a_terminal_gets_a_page_as_headings_and_tables(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    one = screen(is_terminal=True, width=200)
+    one.document(page)
+    found = words(output(one))
+    assert found.startswith("Results a b 1.0 x[2Jy written: ")
+    assert "\x1b[2J" not in output(one)
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])

@@ -8,12 +8,20 @@ from io import StringIO
 from typing import Any, cast
 
 import pytest
-from agentscope.event import TextBlockDeltaEvent
+from agentscope.event import (
+    ReplyEndEvent,
+    ReplyFinishedReason,
+    ReplyStartEvent,
+    TextBlockDeltaEvent,
+    ToolCallDeltaEvent,
+    ToolCallEndEvent,
+    ToolCallStartEvent,
+)
 
 from local_llm.errors import GenerationError
 from msghub import MsgHub
 from screen import Screen
-from talking import talk
+from talking import ask, talk
 
 
 class Interrupted:
@@ -60,3 +68,59 @@ def test_words_of_a_model_cannot_command_the_terminal(
     shown = capsys.readouterr().out
     assert "a[2Jbc" in shown
     assert "\x1b" not in shown and "\x07" not in shown
+
+
+# -- one question ----------------------------------------------------------
+
+
+class Replying:
+    """An agent whose reply is these events."""
+
+    def __init__(self, *events: Any) -> None:
+        self.events = events
+        self.heard: list[str] = []
+
+    async def reply_stream(self, inputs: Any) -> AsyncGenerator[Any, None]:
+        self.heard.append(inputs.get_text_content())
+        yield ReplyStartEvent(session_id="s", reply_id="r", name="solver")
+        for event in self.events:
+            yield event
+
+
+def end(reason: ReplyFinishedReason) -> ReplyEndEvent:
+    return ReplyEndEvent(session_id="s", reply_id="r", finished_reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_whole"),
+    [
+        (ReplyFinishedReason.COMPLETED, True),
+        (ReplyFinishedReason.EXCEED_MAX_ITERS, True),
+        (ReplyFinishedReason.INTERRUPTED, False),
+    ],
+)
+def test_a_question_is_answered_unless_somebody_interrupts(
+    reason: ReplyFinishedReason,
+    is_whole: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agent = Replying(end(reason))
+    assert asyncio.run(ask(cast(MsgHub, agent), "Why?")) is is_whole
+    assert agent.heard == ["Why?"]
+    assert "solver" in capsys.readouterr().out
+
+
+def test_the_name_of_a_tool_cannot_command_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call = {"reply_id": "r", "tool_call_id": "c"}
+    agent = Replying(
+        ToolCallStartEvent(tool_call_name="a\x1b[2Jb", **call),
+        ToolCallDeltaEvent(delta="{}\x1b[2J", **call),
+        ToolCallEndEvent(**call),
+        end(ReplyFinishedReason.COMPLETED),
+    )
+    asyncio.run(ask(cast(MsgHub, agent), "Why?"))
+    shown = capsys.readouterr().out
+    assert "a[2Jb {}[2J" in shown
+    assert "\x1b" not in shown
