@@ -139,6 +139,9 @@ def test_trajectories_of_toolbench_are_a_part_out_of_domain(
     *_, part = data.parts
     assert (part.name, part.is_in_domain) == (TOOLBENCH, False)
     assert len(part.steps) == 2 * len(SHORT)
+    data = read_comparison_data(DataRequest(guided, toolbench=path, test=5))
+    asked = [step.trajectory.instruction for step in data.parts[-1].steps[::2]]
+    assert asked == [one.instruction for one in SHORT[:5]]
 
 
 def test_those_with_long_prompts_are_left_out_and_counted(
