@@ -18,6 +18,10 @@ from local_llm import processes
 from local_llm.errors import EXIT_BUG, LocalLLMError, TrainingInterrupted
 from screen import MaskedFormatter, Screen, silent_screen
 
+_AGENTSCOPE = "as"
+"""The logger of AgentScope. What it tells of a context that is compressed, or
+of an agent that stops, the user sees on the screen."""
+
 
 def run_program(
     run: Callable[[argparse.Namespace, Screen], None],
@@ -102,8 +106,12 @@ def configure_output(debug: bool) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     if not processes.is_main():
         logging.getLogger("local_llm").setLevel(logging.ERROR)
+    agents = logging.getLogger(_AGENTSCOPE)
     if debug:
+        agents.removeFilter(is_error)
         return
+    # Not its level, which it sets when it is imported.
+    agents.addFilter(is_error)
     warnings.simplefilter("ignore")
     for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -111,6 +119,11 @@ def configure_output(debug: bool) -> None:
     from huggingface_hub.utils import logging as hub_logging
 
     hub_logging.set_verbosity_error()
+
+
+def is_error(record: logging.LogRecord) -> bool:
+    """Whether a log line tells of an error."""
+    return record.levelno >= logging.ERROR
 
 
 def hide_bars_of_libraries() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentscope.message import TextBlock
+from agentscope.message import TextBlock, ToolResultState
 from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.tool import FunctionTool, ToolChunk, Toolkit
 
@@ -20,7 +20,7 @@ from alpha_umi.arms import check_has_roles
 from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call
-from alpha_umi.python_tools import runner_of, tools_of
+from alpha_umi.python_tools import failed, runner_of, tools_of
 from alpha_umi.roles import TEAM
 from alpha_umi.tool_agent_settings import ToolAgentSettings
 from alpha_umi.trained_team import read_team
@@ -96,7 +96,10 @@ def local_toolkit() -> Toolkit:
     def callable_of(tool: Tool) -> Callable[..., ToolChunk]:
         def call(**arguments: Any) -> ToolChunk:
             text = run(write_call(tool.name, arguments))
-            return ToolChunk(content=[TextBlock(text=text)])
+            chunk = ToolChunk(content=[TextBlock(text=text)])
+            if text.startswith(failed("")):
+                chunk.state = ToolResultState.ERROR
+            return chunk
 
         return call
 

@@ -1,8 +1,9 @@
 # -*- coding: utf-8 -*-
 """One trained arm on one test set: every step, and whole tasks if wanted.
 
-Trains and loads nothing. Raises GenerationError for prompts that do not fit,
-and CheckpointError where results cannot be written.
+Trains and loads nothing. Raises DatasetError where there is nothing to ask,
+GenerationError for prompts that do not fit, and CheckpointError where results
+cannot be written.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from local_llm import atomic_files
+from local_llm.errors import DatasetError
 
 from .columns import ARGUMENT_COLUMNS, STEP_COLUMNS, TASK_COLUMNS
-from .decision_steps import steps_of
+from .decision_steps import Step, steps_of
 from .end_to_end import task_scores
 from .floors import floor_scores
 from .limits import Limits
@@ -27,12 +29,46 @@ from .result_files import write_result_files
 from .results import Results, counts_of, measure_part
 from .rouge_l import check_installed
 from .search import SearchMode
+from .simulated_tools import SimulatedTask
 from .static_evaluation import ask_team, step_rows
 from .task_evaluation import SolvedTask, solve_tasks, tasks_of
 from .trained_team import TrainedTeam
 
 _ONE_RUN = 0
 """The key of the only training that is measured."""
+
+
+def steps_to_ask(trajectories: Sequence[Trajectory]) -> list[Step]:
+    """The decision steps of trajectories.
+
+    Raises:
+        `DatasetError`: There are none.
+    """
+    steps = steps_of(trajectories)
+    if not steps:
+        raise DatasetError(
+            f"in {len(trajectories)} trajectories nobody plans anything",
+            fix="give some with turns of the planner that end in a decision",
+        )
+    return steps
+
+
+def tasks_to_solve(
+    trajectories: Sequence[Trajectory],
+) -> list[SimulatedTask]:
+    """The trajectories that are whole tasks; see `tasks_of`.
+
+    Raises:
+        `DatasetError`: There are none.
+    """
+    tasks = tasks_of(trajectories)
+    if not tasks:
+        raise DatasetError(
+            f"of {len(trajectories)} trajectories none is a whole task",
+            fix="give some with one question, a call and an answer, or "
+            "leave --tasks out",
+        )
+    return tasks
 
 
 @dataclass(frozen=True)
@@ -65,7 +101,7 @@ class Evaluation:
             `Path`: The page with the table.
         """
         check_installed()
-        steps = steps_of(self.trajectories)
+        steps = steps_to_ask(self.trajectories)
         self.on_status(f"asking at {len(steps)} steps")
         answered = ask_team(self.team, steps, self.on_status)
         self._write_rows("steps", step_rows(steps, answered))
@@ -103,7 +139,7 @@ class Evaluation:
         Returns:
             `Path`: The page with the table.
         """
-        tasks = tasks_of(self.trajectories)
+        tasks = tasks_to_solve(self.trajectories)
         self.on_status(f"solving {len(tasks)} tasks")
         team = local_team(self.team, constrained_calls)
         progress = in_tenths(len(tasks), "tasks", self.on_status)

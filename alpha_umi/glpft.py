@@ -15,7 +15,7 @@ from typing import Any
 
 from local_llm import atomic_files, disk_room, processes
 from local_llm.chat_datasets import ChatData
-from local_llm.errors import DatasetError
+from local_llm.errors import CheckpointError, DatasetError
 from local_llm.loaded_model import LoadedModel
 from local_llm.local_model import LocalModel
 from local_llm.planning import preview_run
@@ -152,7 +152,7 @@ class GLPFT:
         if stage.starts_from is not None:
             model.load_adapter(self.output / stage.starts_from)
         try:
-            found = None if self.overwrite else model.use_finished_run(data)
+            found = None if self.overwrite else _finished(model, data)
             return StageRun(
                 stage,
                 found or self._train(stage, model, data),
@@ -261,3 +261,14 @@ class GLPFT:
             "weight_decay": chosen.weight_decay,
             "seed": self.seed,
         }
+
+
+def _finished(model: LocalModel, data: ChatData) -> RunReport | None:
+    try:
+        return model.use_finished_run(data)
+    except CheckpointError as error:
+        folder = model.output_folder()
+        raise CheckpointError(
+            error.message,
+            fix=f"delete {folder} and train again: other stages are used",
+        ) from error

@@ -45,6 +45,13 @@ def team_file(folder: Path, arm_name: str) -> Path:
     return folder / f"{arm_name}.team.json"
 
 
+def is_trained(folder: Path, arm: Arm) -> bool:
+    """Whether an arm is trained in a folder, and its stages are there."""
+    stages = [folder / stage for stage in arm.plays.values()]
+    whole = all(map(atomic_files.is_sealed, stages))
+    return whole and team_file(folder, arm.name).is_file()
+
+
 def write_team(folder: Path, record: TeamRecord) -> Path:
     """Note that an arm is trained; the last step of its training."""
     plays = {role.value: stage for role, stage in record.arm.plays.items()}

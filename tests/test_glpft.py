@@ -10,11 +10,17 @@ from tiny_teams import TRAJECTORIES, surroundings_of, team_settings
 from transformers import AutoModelForCausalLM
 
 from alpha_umi.arms import ARMS, Stage, find_arm
-from alpha_umi.glpft import GLPFT
+from alpha_umi.glpft import GLPFT, StageRun
 from alpha_umi.records import records_of
 from alpha_umi.roles import TEAM, Role
+from alpha_umi.trained_team import (
+    TeamRecord,
+    team_file,
+    write_team,
+)
 from local_llm.adapter_files import read_tensors
-from local_llm.errors import DatasetError
+from local_llm.errors import CheckpointError, DatasetError
+from local_llm.surroundings import Listener
 
 
 @pytest.fixture(name="job")
@@ -129,14 +135,69 @@ def test_a_role_goes_on_from_the_backbone_and_changes_a_copy(
         assert 0 < distance < size / 2
 
 
+def listening(job: GLPFT) -> tuple[GLPFT, list[StageRun]]:
+    """The same training, and the stages that it finishes."""
+    told: list[StageRun] = []
+    return dataclasses.replace(job, on_stage=told.append), told
+
+
 def test_a_second_training_uses_the_finished_stages(job: GLPFT) -> None:
-    first = job.train([find_arm("alpha-umi")])
-    told: list[str] = []
-    again = dataclasses.replace(
-        job, on_stage=lambda one: told.append(one.name)
+    first, told = listening(job)
+    reports = first.train([find_arm("alpha-umi")])
+    assert first.train([find_arm("alpha-umi")]) == reports
+    names = ["backbone", "planner", "caller", "summarizer"]
+    assert [(one.stage.name, one.is_new) for one in told] == [
+        *((name, True) for name in names),
+        *((name, False) for name in names),
+    ]
+    assert told[-1].summary.endswith(" s, was there already")
+    assert told[0].summary.startswith("backbone: 6 steps, ")
+
+
+def test_overwriting_trains_anew_and_keeps_what_was_there(job: GLPFT) -> None:
+    job.train([find_arm("single")])
+    again, told = listening(dataclasses.replace(job, overwrite=True))
+    again.train([find_arm("single")])
+    assert [one.is_new for one in told] == [True]
+    kept = job.output / "backbone.previous-1"
+    assert (
+        read_tensors(kept).keys()
+        == read_tensors(job.output / "backbone").keys()
     )
-    assert again.train([find_arm("alpha-umi")]) == first
-    assert told == ["backbone", "planner", "caller", "summarizer"]
+
+
+def test_a_training_that_is_interrupted_leaves_no_team_of_old_adapters(
+    job: GLPFT,
+) -> None:
+    arm = find_arm("single")
+    job.train([arm])
+    write_team(job.output, TeamRecord(arm, "brief"))
+
+    def interrupted(run: StageRun) -> None:
+        raise KeyboardInterrupt
+
+    other = dataclasses.replace(job, seed=2, on_stage=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        other.train([arm])
+    assert not team_file(job.output, "single").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_loaded(
+    job: GLPFT,
+) -> None:
+    (job.output.parent / "a file").write_text("in the way")
+    told: list[str] = []
+    blocked = dataclasses.replace(
+        job,
+        output=job.output.parent / "a file" / "team",
+        surroundings=dataclasses.replace(
+            job.surroundings,
+            listener=Listener(on_status=told.append),
+        ),
+    )
+    with pytest.raises(CheckpointError, match="a file"):
+        blocked.train([find_arm("single")])
+    assert told == []
 
 
 def test_another_seed_gives_another_adapter(project: Path) -> None:

@@ -242,6 +242,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("plan_screen", "program_frame"),
     ("talking",),
     ("tool_agents", "tool_command_line"),
+    ("tool_inputs",),
     # 9: the programs
     ("conversation_with_agent_with_finetuned_model", "small_llms"),
 )

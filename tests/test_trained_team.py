@@ -16,6 +16,7 @@ from alpha_umi.roles import TEAM, Role
 from alpha_umi.trained_team import (
     TeamRecord,
     TrainedTeam,
+    forget_teams,
     read_team,
     team_file,
     write_team,
@@ -75,14 +76,26 @@ def test_the_file_of_a_team_is_read_back(tmp_path: Path, arm) -> None:
     assert read_team(tmp_path, arm.name) == record
 
 
+def test_the_teams_of_a_stage_are_forgotten_and_no_others(
+    tmp_path: Path,
+) -> None:
+    for name in ("alpha-umi", "multi-task", "single"):
+        write_team(tmp_path, TeamRecord(ARMS[name], "brief"))
+    forget_teams(tmp_path, "caller")
+    with pytest.raises(CheckpointError):
+        read_team(tmp_path, "alpha-umi")
+    for name in ("multi-task", "single"):
+        assert read_team(tmp_path, name).arm is ARMS[name]
+
+
 def test_an_arm_that_is_not_trained_says_how_to_train_it(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(CheckpointError) as raised:
         read_team(tmp_path, "one-stage")
     assert str(tmp_path) in raised.value.message
-    assert raised.value.fix == (
-        "train it: python small_llms.py train --arm one-stage"
+    assert str(raised.value.fix).startswith(
+        "train it: python small_llms.py train --arm one-stage, ",
     )
 
 
