@@ -1,9 +1,11 @@
 # -*- coding: utf-8 -*-
 """The program on a tiny model: its config, and two ways to run it.
 
-`run` runs it in this process, `start` in one of its own.
+`run` runs it in this process, `start` in one of its own; `runs_here` and
+`start_program` do so with any program.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -11,7 +13,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 
 import conversation_with_agent_with_finetuned_model as program
+from program_frame import is_error
 
 Run = Callable[..., tuple[int, str]]
 
@@ -98,16 +101,37 @@ def environment(place: Path) -> dict[str, str]:
 
 def start(configs: Path, *more: str, name: str = "tiny") -> subprocess.Popen:
     """The program in a process of its own, away from its folder."""
+    typed = arguments(configs, *more, name=name)
+    return start_program(program.__file__, typed, configs.parent)
+
+
+def start_program(
+    file: str,
+    typed: Sequence[str],
+    place: Path,
+    **variables: str,
+) -> subprocess.Popen:
+    """A program in a process of its own.
+
+    Args:
+        file (`str`):
+            Of the program.
+        typed (`Sequence[str]`):
+            What follows it on the command line.
+        place (`Path`):
+            Where it is started.
+        **variables (`str`):
+            More of its environment.
+    """
     return subprocess.Popen(
-        [sys.executable, program.__file__]
-        + arguments(configs, *more, name=name),
+        [sys.executable, file, *typed],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        cwd=configs.parent,
-        env=environment(configs.parent),
+        cwd=place,
+        env={**environment(place), **variables},
     )
 
 
@@ -134,7 +158,19 @@ def fixture_run(
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """Runs the program in this process: exit code, and all it has shown."""
-    monkeypatch.setenv("LOCAL_LLM_CACHE", str(tmp_path / "cache"))
+    with runs_here(program.main, tmp_path, monkeypatch, capfd) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def runs_here(
+    main: Callable[[Sequence[str]], int],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Run]:
+    """Gives what runs a program in this process, which is as it was after."""
+    monkeypatch.setenv("LOCAL_LLM_CACHE", str(place / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
     handler = signal.getsignal(signal.SIGTERM)
     levels = {
@@ -145,11 +181,12 @@ def fixture_run(
     def run(*argv: str, turns: str = "") -> tuple[int, str]:
         monkeypatch.setattr(sys, "stdin", StringIO(turns))
         with warnings.catch_warnings():
-            code = program.main(argv)
+            code = main(argv)
         shown = capfd.readouterr()
         return code, shown.out + shown.err
 
     yield run
     signal.signal(signal.SIGTERM, handler)
+    logging.getLogger("as").removeFilter(is_error)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
