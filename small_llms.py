@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 """Small language models as tool learners: planner, caller and summarizer.
 
-`chat` with them, `train` them, `evaluate` them, `compare` the ways of
+`chat` with them, `train`, `pack` and `evaluate` them, `compare` the ways of
 training them. Exit codes: 0, 2 for input that must be corrected, 3 for an
 environment that lacks something, 129, 130 and 143 after a signal, 1 for a bug.
 """
@@ -57,21 +57,21 @@ def chat(inputs: Inputs, screen: Screen) -> None:
     """Ask the trained roles the demonstration questions, then talk; train
     them first where they are not trained."""
     from alpha_umi.arms import check_has_roles
-    from alpha_umi.trained_team import is_trained
     from tool_agents import make_agent
 
     settings, arguments = inputs.settings, inputs.arguments
     check_has_roles(inputs.arm)
     inputs.check_grammars()
-    if arguments.overwrite:
+    folder = None if arguments.overwrite else inputs.trained_folder()
+    if folder is None:
+        screen.say("the roles are trained first")
         train(inputs, screen)
-    elif not is_trained(inputs.output, inputs.arm):
-        screen.say("the roles are not trained yet, so that comes first")
-        train(inputs, screen)
+        folder = inputs.output
+    screen.say(f"adapters: {folder}")
     with screen.loading() as listener:
         agent = make_agent(
             settings,
-            inputs.output,
+            folder,
             inputs.arm.name,
             inputs.project,
             listener,
@@ -140,6 +140,15 @@ def _training(inputs: Inputs, screen: Screen) -> Iterator["Surroundings"]:
             raise
 
 
+def pack(inputs: Inputs, screen: Screen) -> None:
+    """Write the adapters of an arm alone, in half of their bits."""
+    from alpha_umi.packing import pack_team
+
+    target = inputs.arguments.to.absolute()
+    size = pack_team(inputs.output, inputs.arm.name, target)
+    screen.say(f"packed: {target}, {size / 1e6:.1f} MB")
+
+
 # -- evaluate -------------------------------------------------------------
 
 
@@ -161,7 +170,7 @@ def evaluate(inputs: Inputs, screen: Screen) -> None:
         )
     with screen.loading() as listener:
         team = TrainedTeam.load(
-            inputs.output,
+            inputs.trained_folder() or inputs.output,
             inputs.arm.name,
             settings.model,
             inputs.surroundings(listener),
@@ -191,7 +200,8 @@ def _checked_trajectories(inputs: Inputs) -> "list[Trajectory]":
     from alpha_umi.trained_team import read_team
 
     check_installed()
-    record = read_team(inputs.output, inputs.arm.name)
+    folder = inputs.trained_folder() or inputs.output
+    record = read_team(folder, inputs.arm.name)
     solves = inputs.arguments.tasks
     if solves:
         check_has_roles(record.arm)
@@ -261,6 +271,7 @@ def compare(inputs: Inputs, screen: Screen) -> None:
 _VERBS: dict[str, Callable[[Inputs, Screen], None]] = {
     "chat": chat,
     "train": train,
+    "pack": pack,
     "evaluate": evaluate,
     "compare": compare,
 }

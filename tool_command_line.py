@@ -166,6 +166,18 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_pack(verb: argparse.ArgumentParser) -> None:
+    _add_arm(verb)
+    _add_output(verb, "where the adapters stand")
+    verb.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where the packed adapters go",
+    )
+
+
 def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     _add_arm(verb)
     _add_data(verb, "asked")
@@ -274,5 +286,6 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "train": ("train the roles on trajectories", _add_train),
     "evaluate": ("ask trained roles and measure what they say", _add_evaluate),
+    "pack": ("write trained adapters alone, to hand them on", _add_pack),
     "compare": ("train and measure every arm of the paper", _add_compare),
 }

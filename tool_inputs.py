@@ -66,6 +66,19 @@ class Inputs:
             return typed.absolute()
         return self._in_project(self.settings.output_dir)
 
+    def trained_folder(self) -> Path | None:
+        """Where trained adapters are: those of the output folder, else the
+        ready ones of the entry; None where neither are there."""
+        from alpha_umi.trained_team import is_trained
+
+        ready = self.settings.ready_adapters
+        folders = [self.output]
+        if ready is not None:
+            folders.append(self._in_project(ready))
+        return next(
+            (one for one in folders if is_trained(one, self.arm)), None
+        )
+
     @property
     def seed(self) -> int:
         """Of the training."""

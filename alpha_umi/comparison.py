@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from local_llm.adapter_files import ADAPTER_FILE
+from local_llm.atomic_files import sha256_of
 from local_llm.loaded_model import LoadedModel
 from local_llm.reports import RunReport, run_key
 from local_llm.surroundings import Surroundings
@@ -117,7 +119,7 @@ class Comparison:
         for seed in seeds:
             reports = self.train_seed(seed)
             for arm, part in itertools.product(self.arms, self.parts):
-                answered = self.answers(arm, part, seed, reports)
+                answered = self.answers(arm, part, seed)
                 scores[part.name][arm.name][seed] = _scored(part, answered)
         measured = [_measured(one, scores[one.name]) for one in self.parts]
         training = {
@@ -148,7 +150,6 @@ class Comparison:
         arm: Arm,
         part: AskedPart,
         seed: int,
-        reports: Reports,
     ) -> list[Answered]:
         """What an arm says at every step of a part, from its file where it
         has said it.
@@ -160,13 +161,11 @@ class Comparison:
                 What.
             seed (`int`):
                 Which of its trainings.
-            reports (`Reports`):
-                What `train_seed` gave.
         """
         folder = self.folder(seed) / "answers"
         kept = AnswerFile(
             folder / f"{arm.name}, {part.name}.json",
-            self._answer_key(arm, part, reports),
+            self._answer_key(arm, part, seed),
             arm,
             part.steps,
         )
@@ -197,14 +196,15 @@ class Comparison:
         self,
         arm: Arm,
         part: AskedPart,
-        reports: Reports,
+        seed: int,
     ) -> str:
         """Equal for the same adapters at the same steps."""
-        played = {
-            role.value: reports[stage].key for role, stage in arm.plays.items()
+        adapters = {
+            role.value: sha256_of(self.folder(seed) / stage / ADAPTER_FILE)
+            for role, stage in arm.plays.items()
         }
         return run_key(
-            played=played,
+            adapters=adapters,
             style=self.settings.prompt_style,
             longest=self.settings.model.max_length,
             steps=part.key,

@@ -99,6 +99,8 @@ class ToolAgentSettings:
             What every conversation starts from.
         demonstration_questions (`list[str]`, optional):
             Asked after training.
+        ready_adapters (`Path | None`, optional):
+            Adapters that are used where `output_dir` has none.
     """
 
     config_name: str
@@ -116,6 +118,7 @@ class ToolAgentSettings:
     constrained_calls: bool = True
     system_prompt: str | None = None
     demonstration_questions: list[str] = field(default_factory=list)
+    ready_adapters: Path | None = None
     model_type: Literal["alpha_umi"] = TOOL_AGENT_TYPE
 
 
@@ -171,7 +174,9 @@ def parse_tool_agent_settings(
     name = values["config_name"]
     model = {**values["model"], "config_name": name}
     values["model"] = _with_adapters(model_settings(model))
-    values["output_dir"] = Path(values["output_dir"])
+    for key in ("output_dir", "ready_adapters"):
+        if values.get(key) is not None:
+            values[key] = Path(values[key])
     return ToolAgentSettings(**values)
 
 

@@ -38,6 +38,12 @@ TOOL_AGENT_RULES: dict[str, dict[str, Rule]] = {
             pattern=_NOT_BLANK.pattern,
             words=_NOT_BLANK.words,
         ),
+        "ready_adapters": Rule(
+            "adapters that are used where `output_dir` has none, such as "
+            "`small_llms.py pack` writes",
+            pattern=_NOT_BLANK.pattern,
+            words=_NOT_BLANK.words,
+        ),
         "prompt_style": Rule(
             "`paper` has the prompts of the published records, `brief` a "
             "third of their tokens",

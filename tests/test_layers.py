@@ -215,6 +215,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.agent_history",
         "alpha_umi.glpft",
         "alpha_umi.local_roles",
+        "alpha_umi.packing",
         "alpha_umi.result_files",
         "alpha_umi.schema_guided_excerpts",
         "alpha_umi.static_evaluation",
