@@ -17,7 +17,7 @@ from agentscope.tool import FunctionTool, ToolChunk, Toolkit
 
 from alpha_umi.agent import AlphaUMiAgent
 from alpha_umi.agent_model import AlphaUMiModel
-from alpha_umi.arms import check_has_roles
+from alpha_umi.arms import check_has_roles, find_arm
 from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call
@@ -27,7 +27,7 @@ from alpha_umi.tool_agent_settings import (
     ToolAgentSettings,
     load_tool_agent_settings,
 )
-from alpha_umi.trained_team import read_team
+from alpha_umi.trained_team import first_trained, read_team
 from command_line import MODEL_CONFIGS
 from huggingface_model import HuggingFaceWrapper
 from local_llm.settings import project_folder, resolve_path
@@ -43,7 +43,8 @@ def load_agent(
     toolkit: Toolkit | None = None,
     planner: ChatModelBase | None = None,
 ) -> AlphaUMiAgent:
-    """The agent of a config entry, as `small_llms.py train` has trained it.
+    """The agent of a config entry, with the adapters that
+    `small_llms.py train` has left, else with the entry's ready ones.
 
     Args:
         config_name (`str`):
@@ -61,9 +62,12 @@ def load_agent(
     """
     settings = load_tool_agent_settings(model_configs, config_name)
     project = project_folder(model_configs)
+    output = resolve_path(settings.output_dir, project)
+    ready = settings.ready_adapters
+    folders = [output, *([resolve_path(ready, project)] if ready else [])]
     return make_agent(
         settings,
-        resolve_path(settings.output_dir, project),
+        first_trained(folders, find_arm(ARM)) or output,
         ARM,
         project,
         toolkit=toolkit,

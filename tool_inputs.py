@@ -67,17 +67,16 @@ class Inputs:
         return self._in_project(self.settings.output_dir)
 
     def trained_folder(self) -> Path | None:
-        """Where trained adapters are: those of the output folder, else the
-        ready ones of the entry; None where neither are there."""
-        from alpha_umi.trained_team import is_trained
+        """Where trained adapters are: those of the output folder, else, if
+        no other one was typed, the ready ones of the entry; None where
+        neither are there."""
+        from alpha_umi.trained_team import first_trained
 
         ready = self.settings.ready_adapters
         folders = [self.output]
-        if ready is not None:
+        if ready is not None and self.arguments.output is None:
             folders.append(self._in_project(ready))
-        return next(
-            (one for one in folders if is_trained(one, self.arm)), None
-        )
+        return first_trained(folders, self.arm)
 
     @property
     def seed(self) -> int:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from local_llm import atomic_files
 from local_llm.adapter_files import ADAPTER_FILE, read_tensors
+from local_llm.errors import CheckpointError
 from local_llm.public_files import public_texts
 from local_llm.report_pages import PAGE_NAME
 from local_llm.reports import CARD_NAME, check_run
@@ -39,9 +40,10 @@ def pack_team(folder: Path, arm_name: str, target: Path) -> int:
 
     Raises:
         `CheckpointError`: The arm is not trained there, a file of it was
-            changed, or the target cannot be written.
+            changed, or the target holds something or cannot be written.
     """
     record = read_team(folder, arm_name)
+    _check_free(target)
     for stage in dict.fromkeys(record.arm.plays.values()):
         check_run(folder / stage)
         with atomic_files.sealed_folder(target / stage) as place:
@@ -50,6 +52,15 @@ def pack_team(folder: Path, arm_name: str, target: Path) -> int:
     return sum(
         one.stat().st_size for one in target.rglob("*") if one.is_file()
     )
+
+
+def _check_free(target: Path) -> None:
+    """What stood there would count as packed, or be set aside."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(
+            f"{target.absolute()} holds something already",
+            fix="choose a folder that is not there yet",
+        )
 
 
 def _pack(run: Path, place: Path) -> None:

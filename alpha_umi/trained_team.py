@@ -7,7 +7,7 @@ not there, and what loading raises.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -50,6 +50,11 @@ def is_trained(folder: Path, arm: Arm) -> bool:
     stages = [folder / stage for stage in arm.plays.values()]
     whole = all(map(atomic_files.is_sealed, stages))
     return whole and team_file(folder, arm.name).is_file()
+
+
+def first_trained(folders: Iterable[Path], arm: Arm) -> Path | None:
+    """The first of some folders in which an arm is trained, if any."""
+    return next((one for one in folders if is_trained(one, arm)), None)
 
 
 def write_team(folder: Path, record: TeamRecord) -> Path:

@@ -110,3 +110,18 @@ def test_a_changed_adapter_is_not_packed(
 def test_an_arm_that_is_not_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no trained arm"):
         pack_team(tmp_path, ARM, tmp_path / "packed")
+
+
+@pytest.mark.parametrize("there", ["a file", "the trained team"])
+def test_nothing_that_is_there_is_written_into(
+    trained_team: GLPFT,
+    tmp_path: Path,
+    there: str,
+) -> None:
+    target = tmp_path / "a file"
+    target.write_text("mine")
+    if there == "the trained team":
+        target = trained_team.output
+    with pytest.raises(CheckpointError, match="holds something already"):
+        pack_team(trained_team.output, ARM, target)
+    assert not list(target.parent.rglob("*.previous-1"))

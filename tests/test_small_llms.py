@@ -271,6 +271,24 @@ def test_overwriting_keeps_what_was_there(run: Run, configs: Path) -> None:
     assert {"backbone", "backbone.previous-1"} <= names
 
 
+def test_packed_adapters_are_those_of_the_roles_and_can_be_asked(
+    run: Run,
+    configs: Path,
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "packed"
+    code, shown = run(*typed(configs, "pack", "--to", str(place)))
+    assert code == 0
+    assert f"packed: {place}, 0." in shown
+    assert sorted(one.name for one in place.iterdir()) == [
+        *("alpha-umi.team.json", "caller", "planner", "summarizer"),
+    ]
+    flags = ["--output", str(place), "--question", "Who?", "--no-chat"]
+    code, shown = run(*typed(configs, "chat", *flags))
+    assert code == 0
+    assert f"adapters: {place}" in shown and "trained first" not in shown
+
+
 # -- interruptions ---------------------------------------------------------
 
 
@@ -425,7 +443,7 @@ def test_chat_trains_first_what_is_not_trained(
     assert code == 0
     assert_in_order(
         shown,
-        ["the roles are not trained yet", "was there already", "\nWho? ──"],
+        ["the roles are trained first", "was there already", "\nWho? ──"],
     )
 
 

@@ -123,6 +123,20 @@ def test_an_entry_is_enough_and_another_model_may_plan(
     assert len({one.local.adapter for one in others}) == 2
 
 
+def test_ready_adapters_are_used_where_nothing_is_trained(
+    trained_team: GLPFT,
+    tmp_path: Path,
+) -> None:
+    project = trained_team.surroundings.folder
+    ready = str(trained_team.output)
+    entry = team_entry(output_dir="nothing", ready_adapters=ready)
+    entry["model"]["local_model_path"] = str(project / "model")
+    configs = tmp_path / "configs.json"
+    configs.write_text(json.dumps([entry]))
+    models = role_models(load_agent("tiny-team", configs))
+    assert len({one.local.adapter for one in models}) == 3
+
+
 def test_what_is_not_trained_is_refused(
     trained_team: GLPFT,
     tmp_path: Path,

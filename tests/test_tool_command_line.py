@@ -44,6 +44,13 @@ def test_without_flags_the_embedded_model_is_meant(verb: str) -> None:
         assert arguments.arm == ARM and ARM in ARMS
 
 
+def test_packing_needs_a_place() -> None:
+    arguments = parse_arguments(["pack", "--to", "there"])
+    assert arguments.to == Path("there") and arguments.arm == ARM
+    with pytest.raises(SystemExit):
+        parse_arguments(["pack"])
+
+
 def test_the_config_without_flags_is_one_of_the_file() -> None:
     settings = choose_settings(parse_arguments(["chat"]))
     assert settings.config_name == CPU_CONFIG

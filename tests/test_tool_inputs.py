@@ -9,6 +9,9 @@ import pytest
 from tiny_teams import TRAJECTORIES
 from tiny_tools import tools_entry, typed, write_trajectories
 
+from alpha_umi.arms import ARMS
+from alpha_umi.trained_team import TeamRecord, write_team
+from local_llm import atomic_files
 from local_llm.errors import (
     CheckpointError,
     ConfigError,
@@ -67,6 +70,28 @@ def test_a_limit_takes_the_first_ones(configs: Path) -> None:
 def test_the_data_is_read_as_is_typed(configs: Path) -> None:
     with pytest.raises(DatasetError, match="of GSM8K|train.jsonl"):
         inputs(configs, "--reader", "gsm8k").trajectories()
+
+
+def test_trained_adapters_go_before_ready_ones_and_a_typed_place_alone(
+    configs: Path,
+) -> None:
+    assert inputs(configs).trained_folder() is None
+    place = configs.parent
+    write_config(configs, ready_adapters="ready")
+    ready, trained = (pretend_trained(place / one) for one in ("ready", "own"))
+    assert inputs(configs).trained_folder() == ready
+    typed_place = ("--output", str(place / "elsewhere"))
+    assert inputs(configs, *typed_place).trained_folder() is None
+    trained.rename(place / "team")
+    assert inputs(configs).trained_folder() == place / "team"
+
+
+def pretend_trained(folder: Path) -> Path:
+    for role in ("planner", "caller", "summarizer"):
+        with atomic_files.sealed_folder(folder / role) as place:
+            (place / "a file").write_text("")
+    write_team(folder, TeamRecord(ARMS["alpha-umi"], "brief"))
+    return folder
 
 
 def test_the_seed_is_the_typed_one_else_the_configs(configs: Path) -> None:
