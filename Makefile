@@ -1,15 +1,19 @@
-# `make chat` shows the example, `make test` runs the tests. Each sets up a
-# virtual environment of the project's own first, with uv where it is there.
+# `make chat` and `make tools` show the examples, `make test` runs the tests.
+# Each sets up a virtual environment of the project's own first, with uv where
+# it is there.
 
 PYTHON ?= python3
 ENVIRONMENT := .venv
 IN_ENVIRONMENT := $(ENVIRONMENT)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: chat test doctor
+.PHONY: chat tools test doctor
 
 chat: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) conversation_with_agent_with_finetuned_model.py $(ARGS)
+
+tools: $(ENVIRONMENT)/ready
+	$(IN_ENVIRONMENT) small_llms.py chat $(ARGS)
 
 doctor: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) conversation_with_agent_with_finetuned_model.py --doctor

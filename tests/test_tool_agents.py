@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def agent_of(
         job.surroundings.folder,
         toolkit=toolkit,
     )
+
+
+def config_of(job: GLPFT, place: Path, **changes: object) -> Path:
+    """A config file with the entry of a trained team."""
+    model = job.surroundings.folder / "model"
+    entry = team_entry(**{"output_dir": str(job.output), **changes})
+    entry["model"]["local_model_path"] = str(model)
+    path = place / "configs.json"
+    path.write_text(json.dumps([entry]))
+    return path
 
 
 def role_models(agent: AlphaUMiAgent) -> list[HuggingFaceWrapper]:
@@ -109,11 +120,7 @@ def test_an_entry_is_enough_and_another_model_may_plan(
     trained_team: GLPFT,
     tmp_path: Path,
 ) -> None:
-    project = trained_team.surroundings.folder
-    entry = team_entry(output_dir=str(trained_team.output))
-    entry["model"]["local_model_path"] = str(project / "model")
-    configs = tmp_path / "configs.json"
-    configs.write_text(json.dumps([entry]))
+    configs = config_of(trained_team, tmp_path)
     remote = Voice(f"I know. {CONCLUDE}")
     agent = load_agent("tiny-team", configs, own_toolkit(), remote)
     asyncio.run(agent.reply(UserMsg("user", "1+4?")))
@@ -127,12 +134,13 @@ def test_ready_adapters_are_used_where_nothing_is_trained(
     trained_team: GLPFT,
     tmp_path: Path,
 ) -> None:
-    project = trained_team.surroundings.folder
     ready = str(trained_team.output)
-    entry = team_entry(output_dir="nothing", ready_adapters=ready)
-    entry["model"]["local_model_path"] = str(project / "model")
-    configs = tmp_path / "configs.json"
-    configs.write_text(json.dumps([entry]))
+    configs = config_of(
+        trained_team,
+        tmp_path,
+        output_dir="nothing",
+        ready_adapters=ready,
+    )
     models = role_models(load_agent("tiny-team", configs))
     assert len({one.local.adapter for one in models}) == 3
 
@@ -155,6 +163,25 @@ def test_one_model_that_says_all_has_no_roles(
     write_team(tmp_path, TeamRecord(ARMS["single"], "brief"))
     with pytest.raises(ConfigError, match="one model says all"):
         make_agent(trained_team.settings, tmp_path, "single", tmp_path)
+
+
+def test_the_snippet_of_the_readme_gives_an_answer(
+    trained_team: GLPFT,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    readme = Path(__file__).resolve().parents[1] / "README.md"
+    snippets = re.findall(
+        r"```python\n(.*?)```",
+        readme.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    (snippet,) = [one for one in snippets if "load_agent(" in one]
+    configs = config_of(trained_team, tmp_path)
+    mine = f"load_agent('tiny-team', Path({str(configs)!r})"
+    snippet = snippet.replace('load_agent("tools-embedded"', mine)
+    exec(compile(snippet, "README.md", "exec"), {"Path": Path})
+    assert capsys.readouterr().out.strip()
 
 
 # -- the local tools -------------------------------------------------------
