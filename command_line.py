@@ -39,13 +39,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--config-name", help="an entry of the config file")
-    add(
-        "--model-configs",
-        type=Path,
-        default=MODEL_CONFIGS,
-        metavar="FILE",
-        help="the config file (default: configs/model_configs.json)",
-    )
+    add_config_file(parser)
     add(
         "--prompt",
         action="append",
@@ -81,6 +75,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--doctor", action="store_true", help="examine this machine and end")
     add("--debug", action="store_true", help="show tracebacks and warnings")
     return parser.parse_args(argv)
+
+
+def add_config_file(parser: argparse.ArgumentParser) -> None:
+    """Let a program be told which config file to read."""
+    parser.add_argument(
+        "--model-configs",
+        type=Path,
+        default=MODEL_CONFIGS,
+        metavar="FILE",
+        help="the config file (default: configs/model_configs.json)",
+    )
 
 
 def choose_settings(

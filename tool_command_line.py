@@ -17,7 +17,7 @@ from alpha_umi.tool_agent_settings import (
     load_tool_agent_settings,
 )
 from alpha_umi.tool_agent_values import READERS
-from command_line import MODEL_CONFIGS, PROJECT
+from command_line import PROJECT, add_config_file
 
 PROGRAM = "small_llms.py"
 CPU_CONFIG = "tools-embedded"
@@ -95,13 +95,7 @@ def _add_common(verb: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"an entry of the config file (default: {CPU_CONFIG})",
     )
-    add(
-        "--model-configs",
-        type=Path,
-        default=MODEL_CONFIGS,
-        metavar="FILE",
-        help="the config file (default: configs/model_configs.json)",
-    )
+    add_config_file(verb)
     add("--debug", action="store_true", help="show tracebacks and warnings")
 
 

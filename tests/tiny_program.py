@@ -151,17 +151,6 @@ def fixture_configs(tmp_path: Path, tiny_folder: Path) -> Path:
     return set_up(tmp_path, tiny_folder)
 
 
-@pytest.fixture(name="run")
-def fixture_run(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
-    """Runs the program in this process: exit code, and all it has shown."""
-    with runs_here(program.main, tmp_path, monkeypatch, capfd) as run:
-        yield run
-
-
 @contextlib.contextmanager
 def runs_here(
     main: Callable[[Sequence[str]], int],
@@ -190,3 +179,22 @@ def runs_here(
     logging.getLogger("as").removeFilter(is_error)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+
+
+def run_fixture(main: Callable[[Sequence[str]], int]) -> Any:
+    """A fixture `run`, which runs a program in this process: exit code, and
+    all it has shown."""
+
+    @pytest.fixture(name="run")
+    def fixture(
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+    ) -> Iterator[Run]:
+        with runs_here(main, tmp_path, monkeypatch, capfd) as run:
+            yield run
+
+    return fixture
+
+
+fixture_run = run_fixture(program.main)

@@ -21,10 +21,12 @@ ROOM = 2048
 
 
 def tools_entry(**changes: Any) -> dict[str, Any]:
-    """A config whose trainings give the same bytes on a busy machine too."""
+    """A config whose trainings give the same bytes on a busy machine too, and
+    whose first stage is long enough to be interrupted there."""
     entry = team_entry(
         demonstration_questions=QUESTIONS,
         max_steps=2,
+        backbone={"num_train_epochs": 10, "learning_rate": 1e-2},
         **changes,
     )
     chosen = entry["model"]["fine_tune_config"]
