@@ -18,6 +18,9 @@ from local_llm import processes
 from local_llm.errors import EXIT_BUG, LocalLLMError, TrainingInterrupted
 from screen import MaskedFormatter, Screen, silent_screen
 
+_SIGNALLED = 128
+"""What `terminated` adds to the number of a signal, as shells do."""
+
 _AGENTSCOPE = "as"
 """The logger of AgentScope. What it tells of a context that is compressed, or
 of an agent that stops, the user sees on the screen."""
@@ -62,7 +65,7 @@ def run_program(
         _screen_of_failure().say(
             "\ninterrupted; what was finished before is kept",
         )
-        return 128 + signal.SIGINT
+        return _SIGNALLED + signal.SIGINT
     # Whatever is left is a fault of the program; a traceback helps nobody
     # who has not asked for one.
     except Exception as error:  # noqa: BLE001
@@ -88,8 +91,9 @@ def resumable(progress: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise _interrupted(signal.SIGINT, progress) from error
     except SystemExit as error:
-        # What `terminated` has raised.
-        number = signal.Signals(int(error.code or 0) - 128)
+        if not isinstance(error.code, int) or error.code <= _SIGNALLED:
+            raise
+        number = signal.Signals(error.code - _SIGNALLED)
         raise _interrupted(number, progress) from error
 
 
@@ -137,7 +141,7 @@ def hide_bars_of_libraries() -> None:
 
 def terminated(number: int, frame: object) -> NoReturn:
     """The handler of a signal that ends a program."""
-    raise SystemExit(128 + number)
+    raise SystemExit(_SIGNALLED + number)
 
 
 def _interrupted(

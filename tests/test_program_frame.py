@@ -161,7 +161,9 @@ def test_a_signal_between_two_trainings_is_one_of_a_training(
     )
 
 
-def test_other_errors_pass() -> None:
-    with pytest.raises(WeightsError, match="is wrong"):
+@pytest.mark.parametrize("error", [WeightsError("is wrong"), SystemExit(2)])
+def test_other_errors_pass(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised:
         with resumable("nothing"):
-            raise WeightsError("is wrong")
+            raise error
+    assert raised.value is error

@@ -169,6 +169,21 @@ def test_a_missing_package_is_told_before_anything_is_loaded(
     assert "loading" not in shown
 
 
+def test_a_full_disk_is_told_before_anything_is_loaded(
+    run: Run,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configs = copy_place(place, tmp_path / "place")
+    monkeypatch.setattr("local_llm.disk_room.free_bytes", lambda folder: 1000)
+    code, shown = run(*typed(configs, "train"))
+    assert code == 3
+    assert f"{configs.parent / 'team' / 'backbone'} needs " in shown
+    assert "1.0 kB are free on its disk\n  fix: " in shown
+    assert "loading" not in shown and "Traceback" not in shown
+
+
 def test_a_damaged_adapter_is_named_and_made_again_where_it_is_deleted(
     run: Run,
     configs: Path,
