@@ -45,7 +45,7 @@ def test_a_tool_is_read_from_signature_and_docstring() -> None:
         "input": {
             "name": "string, whom",
             "times": "integer, how often",
-            "mood": "string, how",
+            "mood": "one of good | bad, how",
         },
     }
 
