@@ -3,8 +3,9 @@
 
     python benchmarks/three_roles.py
 
-Memory: the peak of a process that has loaded the embedded model and as many
-adapters as roles, and has let each reply once. Speed: the same three prompts
+Memory: of a process that has loaded the embedded model and as many adapters
+as roles, and has let each reply once; its peak, which loading makes, and what
+it holds afterwards. Speed: the same three prompts
 of a planner, a caller and a summarizer, each with a reply of the same length,
 asked of three adapters and of one in turn. Adapters are fresh ones of the
 shape that `tools-embedded` trains: what they hold changes neither figure.
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from embedded import PROJECT, REPORTS, describe_machine
 
 CONFIG = "tools-embedded"
@@ -34,16 +36,19 @@ PEAK_UNIT = 1024 if sys.platform != "darwin" else 1
 def main() -> None:
     """Measure both, or the memory of this process where that is asked."""
     if len(sys.argv) > 1:
-        print(json.dumps({"peak_bytes": peak_memory(int(sys.argv[1]))}))
+        print(json.dumps(measure_memory(int(sys.argv[1]))))
         return
     memory = {count: _in_own_process(count) for count in (1, 3)}
     speed = measure_speed()
     figures = {
         "command": "python benchmarks/three_roles.py",
         "machine": describe_machine(),
-        "peak_gb_one_role": memory[1] / 1e9,
-        "peak_gb_three_roles": memory[3] / 1e9,
-        "memory_three_to_one": memory[3] / memory[1],
+        "memory_gb": {
+            "one_role": memory[1],
+            "three_roles": memory[3],
+        },
+        "peak_three_to_one": memory[3]["peak"] / memory[1]["peak"],
+        "held_three_to_one": memory[3]["held"] / memory[1]["held"],
         **speed,
     }
     text = json.dumps(figures, indent=1)
@@ -51,13 +56,14 @@ def main() -> None:
     print(text)
 
 
-def peak_memory(roles: int) -> int:
-    """The most that this process takes with so many roles, in bytes."""
+def measure_memory(roles: int) -> dict[str, float]:
+    """What this process takes with so many roles, in GB."""
     model, adapters = _loaded(roles)
     for number, adapter in enumerate(adapters):
         _seconds(model, _prompts(model)[number], adapter)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * PEAK_UNIT
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT
+    held = psutil.Process().memory_info().rss
+    return {"peak": peak / 1e9, "held": held / 1e9}
 
 
 def measure_speed() -> dict[str, Any]:
@@ -138,7 +144,7 @@ def _seconds(model: Any, prompt_ids: list[int], adapter: str) -> float:
     return time.perf_counter() - start
 
 
-def _in_own_process(roles: int) -> int:
+def _in_own_process(roles: int) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, __file__, str(roles)],
         capture_output=True,
@@ -146,7 +152,7 @@ def _in_own_process(roles: int) -> int:
         check=True,
         timeout=600,
     )
-    return json.loads(done.stdout.splitlines()[-1])["peak_bytes"]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
