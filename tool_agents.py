@@ -17,7 +17,8 @@ from agentscope.tool import FunctionTool, ToolChunk, Toolkit
 
 from alpha_umi.agent import AlphaUMiAgent
 from alpha_umi.agent_model import AlphaUMiModel
-from alpha_umi.arms import check_has_roles, find_arm
+from alpha_umi.arm_names import ArmName
+from alpha_umi.arms import ARMS, check_has_roles
 from alpha_umi.limits import Limits
 from alpha_umi.local_tools import local_tools
 from alpha_umi.protocol import Tool, write_call
@@ -27,14 +28,13 @@ from alpha_umi.tool_agent_settings import (
     ToolAgentSettings,
     load_tool_agent_settings,
 )
-from alpha_umi.trained_team import first_trained, read_team
+from alpha_umi.trained_team import read_team, trained_folder
 from command_line import MODEL_CONFIGS
 from huggingface_model import HuggingFaceWrapper
 from local_llm.settings import project_folder, resolve_path
 from local_llm.surroundings import Listener
 
 NAME = "assistant"
-ARM = "alpha-umi"
 
 
 def load_agent(
@@ -62,13 +62,12 @@ def load_agent(
     """
     settings = load_tool_agent_settings(model_configs, config_name)
     project = project_folder(model_configs)
+    arm = ARMS[ArmName.WITH_REUSE]
     output = resolve_path(settings.output_dir, project)
-    ready = settings.ready_adapters
-    folders = [output, *([resolve_path(ready, project)] if ready else [])]
     return make_agent(
         settings,
-        first_trained(folders, find_arm(ARM)) or output,
-        ARM,
+        trained_folder(settings, project, arm) or output,
+        arm.name,
         project,
         toolkit=toolkit,
         players={} if planner is None else {Role.PLANNER: planner},
@@ -111,14 +110,14 @@ def make_agent(
     record = read_team(folder, arm_name)
     check_has_roles(record.arm)
     given = players or {}
+    plays = record.arm.plays
+    stages = dict.fromkeys(plays[role] for role in TEAM if role not in given)
+    by_stage = {
+        stage: _role_model(settings, folder / stage, project, listener)
+        for stage in stages
+    }
     models = {
-        role.value: given.get(role)
-        or _role_model(
-            settings,
-            folder / record.arm.plays[role],
-            project,
-            listener,
-        )
+        role.value: given[role] if role in given else by_stage[plays[role]]
         for role in TEAM
     }
     return AlphaUMiAgent(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from alpha_umi.arm_names import ArmName
 from alpha_umi.comparison_requests import DataRequest
 from alpha_umi.prompts import PromptStyle
 from alpha_umi.tool_agent_settings import (
@@ -21,7 +22,7 @@ from command_line import PROJECT, add_config_file
 
 PROGRAM = "small_llms.py"
 CPU_CONFIG = "tools-embedded"
-ARM = "alpha-umi"
+ARM = ArmName.WITH_REUSE.value
 SEEDS = (1, 2, 3)
 
 _HIGHEST_SEED = 2**32 - 1

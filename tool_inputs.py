@@ -70,13 +70,11 @@ class Inputs:
         """Where trained adapters are: those of the output folder, else, if
         no other one was typed, the ready ones of the entry; None where
         neither are there."""
-        from alpha_umi.trained_team import first_trained
+        from alpha_umi.trained_team import is_trained, trained_folder
 
-        ready = self.settings.ready_adapters
-        folders = [self.output]
-        if ready is not None and self.arguments.output is None:
-            folders.append(self._in_project(ready))
-        return first_trained(folders, self.arm)
+        if self.arguments.output is None:
+            return trained_folder(self.settings, self.project, self.arm)
+        return self.output if is_trained(self.output, self.arm) else None
 
     @property
     def seed(self) -> int:

@@ -7,7 +7,7 @@ not there, and what loading raises.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,12 +17,13 @@ from local_llm.batched_replies import batched_replies
 from local_llm.chat_format import Turn
 from local_llm.errors import CheckpointError
 from local_llm.loaded_model import LoadedModel
-from local_llm.settings import ModelSettings
+from local_llm.settings import ModelSettings, resolve_path
 from local_llm.surroundings import Surroundings
 
 from .arms import ARMS, Arm, find_arm
 from .prompts import PromptStyle
 from .roles import Role
+from .tool_agent_settings import ToolAgentSettings
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,24 @@ def is_trained(folder: Path, arm: Arm) -> bool:
     return whole and team_file(folder, arm.name).is_file()
 
 
-def first_trained(folders: Iterable[Path], arm: Arm) -> Path | None:
-    """The first of some folders in which an arm is trained, if any."""
+def trained_folder(
+    settings: ToolAgentSettings,
+    project: Path,
+    arm: Arm,
+) -> Path | None:
+    """Where the trained adapters of an entry are: in its output folder, else
+    the ready ones; None where neither are there.
+
+    Args:
+        settings (`ToolAgentSettings`):
+            The entry.
+        project (`Path`):
+            Where its relative paths begin.
+        arm (`Arm`):
+            How they were trained.
+    """
+    named = (settings.output_dir, settings.ready_adapters)
+    folders = (resolve_path(one, project).absolute() for one in named if one)
     return next((one for one in folders if is_trained(one, arm)), None)
 
 
