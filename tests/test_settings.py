@@ -423,7 +423,7 @@ def test_an_unknown_name_lists_the_names_and_the_nearest() -> None:
     assert caught.value.problems == [
         "no entry is named 'embeded', did you mean 'embedded'?; the names "
         "found are 'embedded', 'gemma-7b-lima', 'embedded-served', "
-        "'tools-embedded', 'tools-gemma-7b'",
+        "'tools-embedded', 'tools-embedded-sgd', 'tools-gemma-7b'",
     ]
 
 

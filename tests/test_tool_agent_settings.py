@@ -317,7 +317,11 @@ def test_every_shipped_entry_of_the_type_loads() -> None:
         for entry in entries
         if entry["model_type"] == "alpha_umi"
     ]
-    assert names == ["tools-embedded", "tools-gemma-7b"]
+    assert names == [
+        "tools-embedded",
+        "tools-embedded-sgd",
+        "tools-gemma-7b",
+    ]
     for name in names:
         found = load_tool_agent_settings(SHIPPED, name)
         assert found.model.config_name == found.config_name == name
