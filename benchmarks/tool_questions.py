@@ -4,10 +4,10 @@
     python benchmarks/tool_questions.py [FOLDER]
 
 Asks the 30 questions of data/tool_questions.json, none of whose calls is in
-the training data, of the adapters in FOLDER (default: runs/tools), with the
-real local tools. A question is solved where the right calls were made in
-their order and the answer has the right value. Writes
-reports/tool_questions.json.
+the training data, of the adapters in FOLDER (default: runs/tools), with all
+the local tools, as `small_llms.py chat` offers them. A question is solved
+where the right calls were made in their order and the answer has the right
+value. Writes reports/tool_questions.json.
 """
 
 import asyncio
@@ -72,9 +72,7 @@ async def _ask(team: Any, question: dict[str, Any]) -> dict[str, Any]:
     from alpha_umi.tool_runs import in_thread
 
     functions = local_tools()
-    tools = [
-        one for one in tools_of(functions) if one.name in question["tools"]
-    ]
+    tools = tools_of(functions)
     run = in_thread(runner_of(functions))
     events = [
         one async for one in solve(team, tools, question["instruction"], run)
