@@ -107,7 +107,9 @@ def test_a_trajectory_lists_a_few_tools_or_all_as_they_are(
         assert one.as_document() == TOOLS[one.name].as_document()
 
 
-def test_every_third_trajectory_lists_all_tools_as_a_conversation_does() -> None:
+def test_every_third_trajectory_lists_all_tools_as_a_conversation_does() -> (
+    None
+):
     lengths = Counter(len(one.tools) for one in TRAJECTORIES)
     assert lengths[len(TOOLS)] == 60
 
