@@ -18,7 +18,6 @@ from tiny_teams import (
     team_settings,
     trajectory,
 )
-from transformers import GenerationMixin
 
 from alpha_umi.arms import ARMS, find_arm, stages_of
 from alpha_umi.comparison import AskedPart, Comparison
@@ -27,6 +26,7 @@ from alpha_umi.glpft import GLPFT
 from alpha_umi.metrics import Metric
 from alpha_umi.results import Figures, Results
 from local_llm.errors import CheckpointError, TrainingInterrupted
+from local_llm.model_step import ModelStep
 from local_llm.reports import read_report
 from local_llm.surroundings import Listener
 from local_llm.training_progress import Step
@@ -116,10 +116,10 @@ def fixture_copied(whole: Whole, tmp_path: Path) -> Path:
 def fixture_silent_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model of this process can reply."""
 
-    def generate(*arguments: object, **named: object) -> None:
+    def scores(*arguments: object, **named: object) -> None:
         raise AssertionError("a model was asked")
 
-    monkeypatch.setattr(GenerationMixin, "generate", generate)
+    monkeypatch.setattr(ModelStep, "scores", scores)
 
 
 def answer_file(output: Path, arm: str, part: str, seed: int = 1) -> Path:
