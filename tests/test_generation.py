@@ -2,7 +2,6 @@
 """Replies come whole, in order, to the one who asked, and end in time."""
 
 import gc
-import random
 import threading
 import time
 import weakref
@@ -275,35 +274,6 @@ def test_settings_of_the_model_do_not_make_greedy_replies_random(
 
 
 # -- many at once ---------------------------------------------------------
-
-
-def test_concurrent_requests_get_the_reply_of_their_own_adapter(
-    base: BaseModel,
-) -> None:
-    adapters = [*adapters_of(base), None]
-    cases = [
-        (adapters[i % 4], f"Question {i}?", seeded(i) if i % 3 else Sampling())
-        for i in range(24)
-    ]
-    alone = [
-        reply(base, text, adapter=adapter, sampling=sampling)
-        for adapter, text, sampling in cases
-    ]
-    assert len(set(alone)) > 12
-    random.Random(0).shuffle(order := list(range(24)))
-    found: dict[int, str] = {}
-
-    def ask(number: int) -> None:
-        adapter, text, sampling = cases[number]
-        found[number] = reply(base, text, adapter=adapter, sampling=sampling)
-
-    threads = [threading.Thread(target=ask, args=(i,)) for i in order]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert [found.get(i) for i in range(24)] == alone
-    assert reply(base, cases[0][1], adapter=adapters[0]) == alone[0]
 
 
 def test_an_adapter_changes_its_own_replies_only(base: BaseModel) -> None:

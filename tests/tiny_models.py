@@ -57,6 +57,13 @@ CHATML = (
 )
 """A template that takes a system role and turns in any order."""
 
+EXACT: dict[str, Any] = {
+    "dtype": "float32",
+    "quantization": {"load_in_4bit": False},
+}
+"""Arguments of `load_own`: a model whose replies do not depend on what else
+is computed at the same time."""
+
 _CORPUS = [
     "The user asks and the model answers in the user's own words.",
     "What is the capital of France? The capital of France is Paris.",
