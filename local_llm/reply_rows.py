@@ -154,9 +154,10 @@ def attempt(rows: Sequence[ReplyRow], action: Callable[[], None]) -> bool:
         action()
     except Exception as error:  # noqa: BLE001
         log.debug("generation failed", exc_info=True)
+        # They hold what filled the memory. Before anybody raises the error
+        # again, and its traceback has frames that are still in use.
+        traceback.clear_frames(error.__traceback__)
         for row in rows:
             row.fail(error)
-        # The frames hold what filled the memory.
-        traceback.clear_frames(error.__traceback__)
         return False
     return True
