@@ -16,10 +16,6 @@ from .decoder import MOST_ROWS
 from .errors import GenerationError
 from .generation import Delivery, Failure, Piece, Request, engine_of
 
-_AHEAD = MOST_ROWS
-"""Requests that are in the worker's hands: enough to fill its batch, few
-enough to leave room in its queue."""
-
 _TIMEOUT_S = 3600.0
 """For one reply, the wait before it included."""
 
@@ -46,7 +42,7 @@ def batched_replies(
         max_new_tokens (`int`):
             The longest reply, in tokens.
         on_progress (`Callable[[int], None]`, optional):
-            Told after each reply how many there are.
+            Told now and then, and at the end, how many replies there are.
 
     Returns:
         `list[str]`: A text for each prompt, in their order.
@@ -62,13 +58,15 @@ def batched_replies(
     left = threading.Event()
     waiting = _requests(adapter, prompts, max_new_tokens, inbox, left)
     try:
-        for request in itertools.islice(waiting, _AHEAD):
+        # Enough to fill the worker's batch, few enough not to fill its queue.
+        for request in itertools.islice(waiting, MOST_ROWS):
             engine_of(base).submit(request)
         for done in range(1, len(prompts) + 1):
             _collect_until_one_ends(inbox, texts)
             for request in itertools.islice(waiting, 1):
                 engine_of(base).submit(request)
-            on_progress(done)
+            if done % MOST_ROWS == 0 or done == len(prompts):
+                on_progress(done)
     finally:
         left.set()
     return texts

@@ -89,10 +89,18 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_the_numbers(
     assert f"{CONTEXT} tokens" in raised.value.message
 
 
-def test_progress_is_told_after_every_reply(base: BaseModel) -> None:
+@pytest.mark.parametrize(
+    ("repeated", "expected"), [(1, [5]), (7, [16, 32, 35])]
+)
+def test_progress_is_told_now_and_then_and_at_the_end(
+    base: BaseModel,
+    repeated: int,
+    expected: list[int],
+) -> None:
     told: list[int] = []
-    batched_replies(base, None, prompts_of(base), 2, on_progress=told.append)
-    assert told == [1, 2, 3, 4, 5]
+    prompts = prompts_of(base) * repeated
+    batched_replies(base, None, prompts, 2, on_progress=told.append)
+    assert told == expected
 
 
 def test_who_breaks_off_frees_the_worker(base: BaseModel) -> None:

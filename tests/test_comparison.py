@@ -25,7 +25,11 @@ from alpha_umi.floors import FLOORS
 from alpha_umi.glpft import GLPFT
 from alpha_umi.metrics import Metric
 from alpha_umi.results import Figures, Results
-from local_llm.errors import CheckpointError, TrainingInterrupted
+from local_llm.errors import (
+    CheckpointError,
+    GenerationError,
+    TrainingInterrupted,
+)
 from local_llm.model_step import ModelStep
 from local_llm.reports import read_report
 from local_llm.surroundings import Listener
@@ -287,7 +291,7 @@ def test_what_is_asked_otherwise_is_asked_again_and_nothing_else(
     if asked is None:
         run.comparison.run([1], {})
     else:
-        with pytest.raises(AssertionError, match="a model was asked"):
+        with pytest.raises(GenerationError, match="a model was asked"):
             run.comparison.run([1], {})
     assert run.asked() == [asked] * (asked is not None)
     assert run.steps == []
