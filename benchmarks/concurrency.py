@@ -72,7 +72,7 @@ class Loader:
     """
 
     def __init__(self, place: Path, tiny: bool) -> None:
-        self.name = "random Gemma 3" if tiny else "embedded:gemma3-270m"
+        self.name = "random Gemma 3" if tiny else "embedded:gemma-3-270m"
         self._place, self._tiny = place, tiny
 
     def __call__(self, **more: Any) -> tuple[Any, list[str]]:

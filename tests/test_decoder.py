@@ -213,6 +213,38 @@ def test_only_a_cache_of_keys_and_values_is_shared_by_rows() -> None:
     assert set(rows.values()) == {1, 16}
 
 
+@pytest.mark.parametrize("name", ["gemma", "gemma 3", "llama"])
+def test_in_16_bits_the_company_changes_scores_by_rounding_alone(
+    name: str,
+) -> None:
+    model = FAMILIES[name]().to(torch.bfloat16).eval()
+    prompts = [ids_of(length) for length in (SHORT, LONG, MIDDLE, BLOCK)]
+    tokens = [
+        [ids_of(1, 9 * n + row)[0] for row in range(4)] for n in range(8)
+    ]
+    with torch.inference_mode():
+        together = stepped(model, prompts, tokens)
+        alone = [
+            stepped(model, [ids], [[one[row]] for one in tokens])
+            for row, ids in enumerate(prompts)
+        ]
+    apart = (together - torch.cat(alone, dim=1)).abs()
+    assert together.std() > 1
+    assert apart.max() < 0.1
+
+
+def stepped(
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+    tokens: list[list[int]],
+) -> torch.Tensor:
+    """The scores after each step, shape (steps, rows, vocabulary)."""
+    decoder = decoder_of(model)
+    for ids in prompts:
+        joined(decoder, ids)
+    return torch.stack([decoder.step(one) for one in tokens])
+
+
 # -- what was read before -------------------------------------------------
 
 
