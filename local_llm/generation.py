@@ -158,7 +158,6 @@ class GenerationEngine:
         come."""
         base = self.base
         with base.lock.generating(first.request.timeout_s):
-            self._forget_what_has_changed()
             alone = self._alone_with(first.request.adapter)
             use_weights_for_replies(base, alone)
             with active_adapter(base, alone), torch.inference_mode():
@@ -203,6 +202,7 @@ class GenerationEngine:
     def _alone_with(self, adapter: str | None) -> str | None:
         """An adapter that shares a batch with no other, None for those that
         do."""
+        self._forget_what_has_changed()
         if adapter not in self._alone:
             shares = adapter is None or is_low_rank_only(
                 self.base.model, adapter
@@ -212,7 +212,7 @@ class GenerationEngine:
 
     def _forget_what_has_changed(self) -> None:
         """Nothing stays known of adapters and prompts after somebody had the
-        model to change it."""
+        model to change it, or has given it another tokenizer."""
         state = (self.base.lock.changes, self.base.chat_format)
         if state != self._known_state:
             self._known_state = state
