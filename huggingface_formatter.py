@@ -19,14 +19,14 @@ from agentscope.message import (
     ToolResultBlock,
 )
 
-from local_llm.chat_format import (
+from local_llm.errors import GenerationError
+from local_llm.turns import (
     Turn,
     ending_with_the_user,
     fold_system,
     merge_same_role,
     starting_with_the_user,
 )
-from local_llm.errors import GenerationError
 
 
 class HuggingFaceChatFormatter(FormatterBase):

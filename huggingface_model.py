@@ -33,7 +33,6 @@ from huggingface_replies import (
     reply_stream,
     whole_reply,
 )
-from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.settings import (
     ModelSettings,
@@ -42,6 +41,7 @@ from local_llm.settings import (
     project_folder,
 )
 from local_llm.settings_changes import settings_of
+from local_llm.turns import Turn
 
 if TYPE_CHECKING:
     from local_llm.local_model import InitialFineTuning, LocalModel

@@ -15,9 +15,9 @@ from agentscope.message import TextBlock
 from agentscope.model import ChatResponse, ChatUsage
 from pydantic import BaseModel, Field, ValidationError
 
-from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.settings import GenerationSettings
+from local_llm.turns import Turn
 
 if TYPE_CHECKING:
     from local_llm.generation import Piece

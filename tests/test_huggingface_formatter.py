@@ -21,8 +21,8 @@ from huggingface_formatter import (
     HuggingFaceMultiAgentFormatter,
     ServedChatFormatter,
 )
-from local_llm.chat_format import CONTINUE_TEXT, OPENING_TEXT
 from local_llm.errors import GenerationError
+from local_llm.turns import CONTINUE_TEXT, OPENING_TEXT
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,10 +16,10 @@ from huggingface_replies import (
     whole_reply,
 )
 from local_llm import reply_streams
-from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.local_model import LocalModel
 from local_llm.settings import GenerationSettings
+from local_llm.turns import Turn
 
 TURNS = [Turn("user", "What is the capital of France?")]
 

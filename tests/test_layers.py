@@ -52,12 +52,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.bounded_schemas",),
     ("local_llm.grammars",),
     # 2: the forms of conversations and of tools, the access to the hub
-    ("local_llm.text_encoding",),
-    (
-        "local_llm.chat_format",
-        "local_llm.hub_access",
-        "local_llm.tool_calls",
-    ),
+    ("local_llm.text_encoding", "local_llm.tool_calls", "local_llm.turns"),
+    ("local_llm.wire_formats",),
+    ("local_llm.reply_parts",),
+    ("local_llm.template_tools",),
+    ("local_llm.chat_format", "local_llm.hub_access"),
     ("local_llm.row_values",),
     ("local_llm.tool_turns",),
     ("local_llm.message_formats", "local_llm.text_formats"),
