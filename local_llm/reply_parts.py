@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import regex
 
+from .held_replies import Form
 from .tool_calls import ParseFailure, ToolCall, call_of, decode
 from .wire_formats import (
     CALLS,
@@ -142,6 +143,38 @@ class ReplyReader:
                     yield _part_of(_call_from(value), self._written, value)
 
 
+class HeldReader:
+    """Reads a reply that was held to be a call.
+
+    Args:
+        forms (`Sequence[Form]`):
+            What it was held to; without that it is cut.
+    """
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        self._forms = forms
+        self._text = ""
+
+    def feed(self, text: str) -> list[ReplyPart]:
+        """Take the next text; a call is given as a whole."""
+        self._text += text
+        return []
+
+    def end(self, stopped: bool) -> list[ReplyPart]:
+        """Give the call.
+
+        Args:
+            stopped (`bool`):
+                Whether the reply has ended by itself, not at some limit.
+        """
+        for form in self._forms if stopped else ():
+            rest = self._text.removeprefix(form.before)
+            inner = rest.removesuffix(form.after)
+            if len(inner + form.before + form.after) == len(self._text):
+                return [_call_part(form.name, inner)]
+        return []
+
+
 class _Words:
     """Holds words back that may yet turn out to be none.
 
@@ -185,15 +218,8 @@ class _Words:
         return [ReplyPart("text", held)] if held else []
 
 
-def call_part(name: str, written: str) -> ReplyPart:
-    """The part that a call of a tool is.
-
-    Args:
-        name (`str`):
-            The tool.
-        written (`str`):
-            Its arguments, as text.
-    """
+def _call_part(name: str, written: str) -> ReplyPart:
+    """The part that a call is, of its arguments as text."""
     value = {"name": name, "arguments": decode(written)}
     return _part_of(_call_from(value), written, value)
 
