@@ -238,6 +238,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "huggingface_formatter",
         "huggingface_offers",
         "huggingface_parameters",
+        "small_contexts",
     ),
     ("huggingface_replies",),
     ("huggingface_structured",),
@@ -273,6 +274,7 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_replies",
     "huggingface_structured",
     "msghub",
+    "small_contexts",
     "talking",
     "tool_agents",
 }
