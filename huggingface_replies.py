@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UNNAMED = "unknown"
-"""The tool of a call whose name cannot be read."""
+UNREADABLE = "unreadable call"
+"""How the name begins of what was meant as a call and cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -281,10 +281,12 @@ class _Writer:
 def _call_block(part: ReplyPart, block_id: str) -> ToolCallBlock:
     """A call for the agent.
 
-    What cannot be read has a text where arguments belong. No schema takes one
-    for an object, so the toolkit answers with what is wrong and runs nothing.
+    What cannot be read gets a name that no tool has: the toolkit answers that
+    there is none. AgentScope repairs arguments, so that half a call of a tool
+    that is there might be run.
     """
-    written = part.text
-    if part.kind == "unreadable":
-        written = json.dumps(written, ensure_ascii=False)
-    return ToolCallBlock(id=block_id, name=part.name or UNNAMED, input=written)
+    if part.kind == "call":
+        return ToolCallBlock(id=block_id, name=part.name, input=part.text)
+    name = f"{UNREADABLE} of {part.name}" if part.name else UNREADABLE
+    written = json.dumps(part.text, ensure_ascii=False)
+    return ToolCallBlock(id=block_id, name=name, input=written)

@@ -16,7 +16,11 @@ from agentscope.message import (
     ToolResultBlock,
     UserMsg,
 )
-from agentscope.permission import PermissionMode
+from agentscope.permission import (
+    PermissionBehavior,
+    PermissionDecision,
+    PermissionMode,
+)
 from agentscope.pipeline import TeamMember, TeamPipeline
 from agentscope.tool import (
     Edit,
@@ -227,6 +231,9 @@ CITY = {
 }
 
 
+NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
 class Recorder(ToolBase):
     """Notes what it is called with."""
 
@@ -238,6 +245,9 @@ class Recorder(ToolBase):
         super().__init__()
         self.name, self.input_schema = name, schema
         self.seen: list[dict] = []
+
+    async def check_permissions(self, tool_input, context):
+        return PermissionDecision(PermissionBehavior.ALLOW, "It is harmless.")
 
     async def call(self, **values) -> ToolChunk:
         self.seen.append(values)
@@ -300,17 +310,7 @@ async def test_whatever_is_written_no_call_runs_that_fails_its_schema(
     texts,
 ):
     """500 times ten texts; each call goes the agent's whole way."""
-    recorders = [
-        Recorder("weather", CITY),
-        Recorder(
-            "now",
-            {
-                "type": "object",
-                "properties": {},
-                "additionalProperties": False,
-            },
-        ),
-    ]
+    recorders = [Recorder("weather", CITY), Recorder("now", NOTHING)]
     agent = dialog_agent(model, toolkit=Toolkit(tools=recorders))
     agent.state.permission_context.mode = PermissionMode.BYPASS
     tools = await agent.toolkit.get_tool_schemas([])
