@@ -55,9 +55,13 @@ class Asking:
     parameters: ReplyParameters
 
     def room(self) -> int:
-        """How many tokens the prompt leaves; may be negative."""
-        prompt = self.local.count_tokens(self.turns)
-        return self.local.context_size - prompt
+        """How many tokens the prompt leaves.
+
+        Raises:
+            `GenerationError`: It leaves none; says the numbers.
+        """
+        request = self.local.request(self.turns, lambda delivery: None)
+        return self.local.context_size - len(request.prompt_ids)
 
     async def pieces(
         self,

@@ -146,7 +146,7 @@ def held_replies(
         names = ", ".join(repr(form.name) for form in forms)
         raise GenerationError(
             f"a reply that fits {names} may need {lengths[-1]} tokens, and "
-            f"the prompt leaves room for {max(0, room)}",
+            f"the prompt leaves room for {room}",
             fix="shorten the conversation, or give the schema smaller bounds",
         )
     likely = _first_within(_BYTES * min(wanted, room), lengths)

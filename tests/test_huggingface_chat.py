@@ -212,6 +212,21 @@ async def test_tokens_are_counted_with_the_tools(model):
 # -- structured output ---------------------------------------------------
 
 
+async def test_a_prompt_that_does_not_fit_is_refused_with_both_numbers(
+    roomy_folder,
+):
+    config = entry(local_model_path=str(roomy_folder))
+    small = wrapper(roomy_folder, config, context_size=200)
+    tokens = await small.count_tokens(asked(QUESTION), TOOLS)
+    for mode in ("auto", "required"):
+        with pytest.raises(GenerationError) as caught:
+            choice = ToolChoice(mode=mode)
+            await chunks_of(small, tools=TOOLS, tool_choice=choice)
+        assert f"has {tokens} tokens, the context only 200" in str(
+            caught.value
+        )
+
+
 async def test_structured_output_fits_at_the_first_attempt(model):
     with messages_of("as") as logged:
         response = await model.generate_structured_output(
