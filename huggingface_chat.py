@@ -6,7 +6,7 @@ Raises GenerationError, and what AgentScope's base class raises.
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, Type
 
 from agentscope.formatter import FormatterBase
@@ -104,9 +104,8 @@ class HuggingFaceChat(ChatModelBase):
         """
         self._validate_tool_choice(tool_choice, tools)
         offer = offer_of(tools, tool_choice)
-        turns = await self._turns(messages)
-        parameters = changed(self.parameters, generate_kwargs)
-        parts = reply_stream(self.local, turns, parameters, offer)
+        asking = await self._asking(messages, generate_kwargs)
+        parts = reply_stream(asking, offer)
         return parts if self.stream else await whole_reply(parts)
 
     async def _call_api_with_structured_output(
@@ -141,11 +140,7 @@ class HuggingFaceChat(ChatModelBase):
                 failed.
         """
         if self._can_hold():
-            asking = Asking(
-                self.local,
-                await self._turns(messages),
-                changed(self.parameters, kwargs),
-            )
+            asking = await self._asking(messages, kwargs)
             try:
                 return await structured_reply(asking, structured_model)
             except ConfigError as error:
@@ -164,6 +159,14 @@ class HuggingFaceChat(ChatModelBase):
     ) -> tuple[type[Exception], ...]:
         """After which the next way to ask is tried."""
         return (NotACall,)
+
+    async def _asking(
+        self,
+        messages: list[Msg],
+        changes: Mapping[str, Any],
+    ) -> Asking:
+        turns = await self._turns(messages)
+        return Asking(self.local, turns, changed(self.parameters, changes))
 
     async def _turns(self, messages: list[Msg]) -> list[Turn]:
         formatted = await self.formatter.format(messages)

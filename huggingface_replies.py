@@ -107,20 +107,14 @@ class _Heard:
 
 
 async def reply_stream(
-    local: "LocalModel",
-    turns: Sequence[Turn],
-    parameters: ReplyParameters,
+    asking: Asking,
     offer: Offer = NO_TOOLS,
 ) -> AsyncGenerator[ChatResponse, None]:
     """Generate a reply; the one generator behind both kinds of it.
 
     Args:
-        local (`LocalModel`):
-            The model.
-        turns (`Sequence[Turn]`):
-            The conversation.
-        parameters (`ReplyParameters`):
-            What differs from the config.
+        asking (`Asking`):
+            The model, the conversation, and how it is asked.
         offer (`Offer`, optional):
             What may be called, and must.
 
@@ -132,7 +126,8 @@ async def reply_stream(
         `GenerationError`: There is no reply; `NotACall` where it had to be a
             call, could not be held to one, and is none.
     """
-    asking = Asking(local, offer.put_before(turns), parameters)
+    turns = offer.put_before(asking.turns)
+    asking = dataclasses.replace(asking, turns=turns)
     writer = _Writer(offer)
     async with contextlib.aclosing(_listen(asking, offer)) as replies:
         async for heard in replies:

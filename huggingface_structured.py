@@ -9,6 +9,7 @@ of, GenerationError where nothing fits, and StructuredOutputError.
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from agentscope.exception import StructuredOutputError
@@ -49,11 +50,8 @@ async def structured_reply(
             model's own checks refuse it.
     """
     schema = wanted if isinstance(wanted, dict) else wanted.model_json_schema()
-    asking = Asking(
-        asking.local,
-        [*asking.turns, Turn("user", f"{_WORDS}\n{_brief(schema)}")],
-        asking.parameters,
-    )
+    words = Turn("user", f"{_WORDS}\n{_brief(schema)}")
+    asking = replace(asking, turns=[*asking.turns, words])
     room = asking.room()
     form = Form("structured output", object_schema(schema))
     tries = held_replies([form], asking.parameters.max_tokens or room, room)

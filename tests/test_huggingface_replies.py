@@ -8,7 +8,7 @@ from agentscope.model import ChatResponse
 from tiny_agents import local_model
 
 from huggingface_parameters import ReplyParameters
-from huggingface_replies import reply_stream, whole_reply
+from huggingface_replies import Asking, reply_stream, whole_reply
 from local_llm import reply_streams
 from local_llm.errors import GenerationError
 from local_llm.local_model import LocalModel
@@ -28,7 +28,7 @@ def local(project) -> LocalModel:
 async def parts_of(local, **parameters) -> list[ChatResponse]:
     """All responses of a stream."""
     chosen = ReplyParameters(**parameters)
-    return [part async for part in reply_stream(local, TURNS, chosen)]
+    return [part async for part in reply_stream(Asking(local, TURNS, chosen))]
 
 
 @pytest.mark.asyncio
@@ -58,7 +58,9 @@ async def test_usage_counts_prompt_and_reply_exactly(local):
 async def test_the_whole_reply_is_the_text_of_its_parts(local):
     parts = await parts_of(local)
     text = "".join(block.text for part in parts for block in part.content)
-    whole = await whole_reply(reply_stream(local, TURNS, ReplyParameters()))
+    whole = await whole_reply(
+        reply_stream(Asking(local, TURNS, ReplyParameters()))
+    )
     (block,) = whole.content
     assert block.text == text
     assert whole.is_last
@@ -111,7 +113,7 @@ def test_a_piece_that_comes_after_the_loop_is_closed_is_dropped(
     monkeypatch.setattr(local, "submit", requests.append)
 
     async def leave() -> None:
-        stream = reply_stream(local, TURNS, ReplyParameters())
+        stream = reply_stream(Asking(local, TURNS, ReplyParameters()))
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.01)
         waiting.cancel()
