@@ -32,7 +32,6 @@ from transformers import (
 
 from local_llm.base_model import BaseModel, LoadRequest, load_base_model
 from local_llm.chat_datasets import Conversation
-from local_llm.chat_format import Turn
 from local_llm.chat_trainer import ChatTrainer
 from local_llm.generation import Piece, Request, engine_of
 from local_llm.model_restoration import restored_for_replies
@@ -41,6 +40,7 @@ from local_llm.trained_weights import TrainedWeights
 from local_llm.training import TrainingRun
 from local_llm.training_history import TrainingHistory
 from local_llm.training_rows import TrainingRows
+from local_llm.turns import Turn
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 TURN_MARKS = ["<start_of_turn>", "<end_of_turn>"]
