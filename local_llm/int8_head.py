@@ -27,26 +27,34 @@ _LARGEST = 127
 _ZERO_POINT = 128
 """Inputs are unsigned bytes for the product, 128 stands for 0."""
 
+_FLOAT_BYTES, _ZERO_BYTES = 4, 8
+"""Of each row's scale and sum, and of its 0 as the product wants it."""
+
 _USUAL_ROWS = 8
 """For which the weights are laid out; others are multiplied as well."""
 
 
 def can_use(head: torch.nn.Module) -> bool:
-    """Whether the head is wide enough, and this CPU multiplies bytes fast.
+    """Whether a head is on a CPU that multiplies bytes fast, and is wide
+    enough."""
+    if type(head) is not torch.nn.Linear or head.weight.device.type != "cpu":
+        return False
+    is_wide = head.weight.numel() >= LEAST_WEIGHTS
+    return is_wide and head.weight.is_floating_point() and cpu_has_vnni()
 
-    Without VNNI instructions a product of bytes is no faster than one of
-    floating-point numbers.
-    """
+
+def cpu_has_vnni() -> bool:
+    """Whether this CPU has instructions for products of bytes; without them
+    such a product is no faster than one of floating-point numbers."""
     # torch tells from some version on; before it, the exact head is used.
     told = getattr(torch.cpu, "get_capabilities", dict)()
-    return (
-        type(head) is torch.nn.Linear
-        and head.weight.device.type == "cpu"
-        and head.weight.is_floating_point()
-        and head.weight.numel() >= LEAST_WEIGHTS
-        and torch.backends.mkldnn.is_available()
-        and bool(told.get("avx512_vnni"))
-    )
+    has_kernels = torch.backends.mkldnn.is_available()
+    return has_kernels and bool(told.get("avx512_vnni"))
+
+
+def copy_bytes(rows: int, columns: int) -> int:
+    """What the 8-bit copy of a head of this shape takes."""
+    return rows * columns + rows * (2 * _FLOAT_BYTES + _ZERO_BYTES)
 
 
 class Int8Head:
@@ -54,7 +62,7 @@ class Int8Head:
 
     The copy in 8 bits is made at the first use: one byte a weight, 168 MB of
     262,144 x 640, and about a second. It is made again where the weights were
-    changed since.
+    changed since, which their sums tell in a few hundredths of a second.
 
     Args:
         head (`torch.nn.Linear`):
@@ -63,17 +71,17 @@ class Int8Head:
 
     def __init__(self, head: torch.nn.Linear) -> None:
         self._head = head
-        self._copied: tuple[int, int] | None = None
+        self._sums = torch.empty(0)
         self._packed = self._scales = self._zeros = torch.empty(0)
 
     def use(self) -> None:
         """Multiply in 8 bits where the logits of one token are asked."""
-        weight = self._head.weight
-        # Steps of an optimizer count the version up, in place or not.
-        version = (weight.data_ptr(), weight._version)
-        if self._copied != version:
-            self._copy(weight.detach())
-            self._copied = version
+        weight = self._head.weight.detach()
+        # Fused optimizers change a tensor without counting its version up.
+        sums = weight.sum(1, dtype=torch.float32)
+        if not torch.equal(sums, self._sums):
+            self._copy(weight)
+            self._sums = sums
         self._head.forward = self._forward
 
     def put_back(self) -> None:
