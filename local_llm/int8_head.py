@@ -27,8 +27,8 @@ _LARGEST = 127
 _ZERO_POINT = 128
 """Inputs are unsigned bytes for the product, 128 stands for 0."""
 
-_FLOAT_BYTES, _ZERO_BYTES = 4, 8
-"""Of each row's scale and sum, and of its 0 as the product wants it."""
+_SCALE_BYTES, _ZERO_BYTES = 4, 8
+"""Of each row: a float32, and a 0 as the product wants it."""
 
 _USUAL_ROWS = 8
 """For which the weights are laid out; others are multiplied as well."""
@@ -54,7 +54,7 @@ def cpu_has_vnni() -> bool:
 
 def copy_bytes(rows: int, columns: int) -> int:
     """What the 8-bit copy of a head of this shape takes."""
-    return rows * columns + rows * (2 * _FLOAT_BYTES + _ZERO_BYTES)
+    return rows * columns + rows * (_SCALE_BYTES + _ZERO_BYTES)
 
 
 class Int8Head:
@@ -62,7 +62,7 @@ class Int8Head:
 
     The copy in 8 bits is made at the first use: one byte a weight, 168 MB of
     262,144 x 640, and about a second. It is made again where the weights were
-    changed since, which their sums tell in a few hundredths of a second.
+    changed since, which a product of them tells in the time of a token.
 
     Args:
         head (`torch.nn.Linear`):
@@ -78,7 +78,7 @@ class Int8Head:
         """Multiply in 8 bits where the logits of one token are asked."""
         weight = self._head.weight.detach()
         # Fused optimizers change a tensor without counting its version up.
-        sums = weight.sum(1, dtype=torch.float32)
+        sums = linear(weight.new_ones(1, weight.shape[1]), weight)
         if not torch.equal(sums, self._sums):
             self._copy(weight)
             self._sums = sums

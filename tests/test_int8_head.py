@@ -160,7 +160,7 @@ def test_only_wide_plain_heads_are_copied(
 def test_the_memory_of_a_copy_is_known() -> None:
     fast = Int8Head(make_head())
     fast.use()
-    parts = (fast._scales, fast._sums, fast._zeros)
+    parts = (fast._scales, fast._zeros)
     packed = fast._packed.numel() * fast._packed.element_size()
     found = packed + sum(one.nbytes for one in parts)
     assert copy_bytes(ROWS, WIDTH) == found
