@@ -75,10 +75,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_conversion",
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
+        "local_llm.int8_head",
         "local_llm.labelled_loss",
         "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
+        "local_llm.one_query_attention",
         "local_llm.reports",
         "local_llm.trackers",
         "local_llm.training_history",
@@ -88,6 +90,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.dataset_account",
         "local_llm.dataset_hub",
         "local_llm.dataset_paths",
+        "local_llm.decoding_parts",
         "local_llm.doctor",
         "local_llm.embedded_model",
         "local_llm.gguf_tensors",
@@ -104,7 +107,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.model_card",
         "local_llm.model_sources",
     ),
-    ("local_llm.chat_datasets", "local_llm.report_pages"),
+    (
+        "local_llm.chat_datasets",
+        "local_llm.quantized_copies",
+        "local_llm.report_pages",
+    ),
+    ("local_llm.model_weights",),
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
@@ -288,7 +296,7 @@ CATCHES_EVERYTHING = {
     # the last one above everything: no traceback without --debug
     "program_frame",
     "local_llm.export",  # the same, of another program
-    "local_llm.base_model",  # the loaders raise plain Exception
+    "local_llm.model_weights",  # the loaders raise plain Exception
     "local_llm.generation",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
     "alpha_umi.tool_runs",  # tools of others raise what they like
