@@ -27,6 +27,7 @@ from agentscope.workspace import Offloader
 from chat_models import load_chat_model, system_prompt_of
 from huggingface_model import MODEL_CONFIGS, HuggingFaceWrapper
 from local_llm.errors import ConfigError
+from small_contexts import context_config_for
 
 if TYPE_CHECKING:
     from local_llm.reports import Reply, RunReport
@@ -72,7 +73,8 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             model_config (`ModelConfig | None`, optional):
                 A fallback model, and retries.
             context_config (`ContextConfig | None`, optional):
-                When the conversation is compressed.
+                When and how the conversation is compressed; briefly by
+                default where the model's context is small.
             react_config (`ReActConfig | None`, optional):
                 The limits of the reasoning loop.
             injection_config (`InjectionConfig | None`, optional):
@@ -89,7 +91,8 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             state=state,
             offloader=offloader,
             model_config=model_config,
-            context_config=context_config,
+            context_config=context_config
+            or context_config_for(model.context_size),
             react_config=react_config,
             injection_config=injection_config
             or InjectionConfig(inject_runtime_state=False),
@@ -187,9 +190,9 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
     ) -> None:
         """Compress as `Agent` does, but keep what is to be answered.
 
-        Without a summary, which these models do not give, `Agent` lets the
-        oldest messages go, and the last one with them if it is long: the
-        model would answer a question that it was not shown.
+        `Agent` puts a long last message into the summary with all the others,
+        or lets it go where there is no summary: the model would answer a
+        question that it was not shown.
 
         Args:
             context_config (`ContextConfig | None`, optional):

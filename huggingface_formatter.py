@@ -1,15 +1,18 @@
 # -*- coding: utf-8 -*-
 """Turns AgentScope messages into the turns of a local or a served model.
 
-Knows roles and content blocks, no tokens: for a local model, folding the
-system text and merging turns is the chat format's part. Raises GenerationError for content that a text
-model cannot be given.
+Calls and results become the text that they are in fine-tuning data. Knows roles
+and content blocks, no tokens: for a local model, folding the system text and
+merging turns is the chat format's part. Raises GenerationError for content that
+a text model cannot be given.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from agentscope.formatter import FormatterBase
 from agentscope.message import (
+    ContentBlock,
     DataBlock,
     HintBlock,
     Msg,
@@ -19,14 +22,23 @@ from agentscope.message import (
     ToolResultBlock,
 )
 
-from local_llm.chat_format import (
+from local_llm.errors import GenerationError
+from local_llm.tool_calls import (
+    CALL_END,
+    CALL_START,
+    ToolCall,
+    call_of,
+    decode,
+    render_call,
+    render_result,
+)
+from local_llm.turns import (
     Turn,
     ending_with_the_user,
     fold_system,
     merge_same_role,
     starting_with_the_user,
 )
-from local_llm.errors import GenerationError
 
 
 class HuggingFaceChatFormatter(FormatterBase):
@@ -54,34 +66,70 @@ class HuggingFaceChatFormatter(FormatterBase):
         ]
 
     def _turns(self, msg: Msg) -> Iterator[Turn]:
-        for block in msg.get_content_blocks():
-            text = self._text_of(block)
-            if isinstance(block, (HintBlock, ToolResultBlock)):
-                yield Turn("user", text)
-            elif msg.role == "assistant":
-                yield self._assistant_turn(msg, text)
-            else:
-                yield Turn(msg.role, text)
+        # A model's own thoughts are not shown to it again.
+        blocks = [
+            block
+            for block in msg.get_content_blocks()
+            if not isinstance(block, ThinkingBlock)
+        ]
+        if msg.role == "assistant":
+            yield from self._assistant_turns(msg, blocks)
+            return
+        for block in blocks:
+            yield Turn(msg.role, self._text_of(block))
 
-    def _assistant_turn(self, msg: Msg, text: str) -> Turn:
-        return Turn("assistant", text)
+    def _assistant_turns(
+        self,
+        msg: Msg,
+        blocks: Sequence[ContentBlock],
+    ) -> Iterator[Turn]:
+        """What is said and called, and the results, as they take turns."""
+        calls = [one.id for one in blocks if isinstance(one, ToolCallBlock)]
+        for kind, group in groupby(blocks, _kind):
+            if kind is ToolResultBlock:
+                yield self._results(group, calls)
+            elif kind is HintBlock:
+                for block in group:
+                    yield Turn("user", self._text_of(block))
+            else:
+                yield self._said(group)
+
+    def _said(self, blocks: Iterable[ContentBlock]) -> Turn:
+        words: list[str] = []
+        calls: list[str] = []
+        for block in blocks:
+            is_call = isinstance(block, ToolCallBlock)
+            (calls if is_call else words).append(self._text_of(block))
+        said = "\n\n".join(one for one in words if one.strip())
+        return Turn("assistant", "\n".join(filter(None, [said, *calls])))
+
+    def _results(
+        self,
+        blocks: Iterable[ContentBlock],
+        calls: Sequence[str],
+    ) -> Turn:
+        """Results in the order of their calls, not of their coming."""
+        results = sorted(
+            blocks,
+            key=lambda one: (
+                calls.index(one.id) if one.id in calls else len(calls)
+            ),
+        )
+        return Turn("user", "\n".join(map(self._text_of, results)))
 
     def _text_of(self, block: object) -> str:
         """What a model that reads text is told of a block."""
         if isinstance(block, TextBlock):
             return block.text
-        if isinstance(block, ThinkingBlock):
-            return ""  # a model's own thoughts are not shown to it again
         if isinstance(block, HintBlock):
             parts = block.hint
             if isinstance(parts, str):
                 return parts
             return "\n".join(self._text_of(part) for part in parts)
         if isinstance(block, ToolCallBlock):
-            return f"[call of {block.name}: {block.input}]"
+            return _call_text(block)
         if isinstance(block, ToolResultBlock):
-            output, _ = self.convert_tool_result_to_string(block.output)
-            return f"[result of {block.name}: {output}]"
+            return render_result(self._output_of(block))
         kind = type(block).__name__
         if isinstance(block, DataBlock):
             kind = f"{block.source.media_type} data"
@@ -89,6 +137,10 @@ class HuggingFaceChatFormatter(FormatterBase):
             f"a message holds {kind}, and this model reads text only",
             fix="leave it out, or describe it in words",
         )
+
+    def _output_of(self, block: ToolResultBlock) -> str:
+        output, _ = self.convert_tool_result_to_string(block.output)
+        return output
 
 
 class HuggingFaceMultiAgentFormatter(HuggingFaceChatFormatter):
@@ -102,10 +154,30 @@ class HuggingFaceMultiAgentFormatter(HuggingFaceChatFormatter):
 
     agent_name: str
 
-    def _assistant_turn(self, msg: Msg, text: str) -> Turn:
-        if msg.name == self.agent_name or not text.strip():
-            return Turn("assistant", text)
-        return Turn("user", f"{msg.name}: {text}")
+    def _assistant_turns(
+        self,
+        msg: Msg,
+        blocks: Sequence[ContentBlock],
+    ) -> Iterator[Turn]:
+        if msg.name == self.agent_name:
+            yield from super()._assistant_turns(msg, blocks)
+            return
+        for block in blocks:
+            text = self._heard(msg.name, block)
+            if text.strip():
+                yield Turn("user", text)
+
+    def _heard(self, name: str, block: ContentBlock) -> str:
+        """What another agent said or did, in words: its calls are not to be
+        taken for those of the model, nor for an example of them."""
+        if isinstance(block, ToolCallBlock):
+            return f"{name} calls {block.name}: {block.input}"
+        if isinstance(block, ToolResultBlock):
+            return f"{block.name} answers {name}: {self._output_of(block)}"
+        text = self._text_of(block)
+        if isinstance(block, HintBlock) or not text.strip():
+            return text
+        return f"{name}: {text}"
 
 
 class ServedChatFormatter(HuggingFaceChatFormatter):
@@ -141,3 +213,20 @@ class ServedChatFormatter(HuggingFaceChatFormatter):
             {"role": turn.role, "content": turn.text.strip()}
             for turn in ending_with_the_user(turns)
         ]
+
+
+def _kind(block: ContentBlock) -> type | None:
+    """Results and hints are turns of their own kind; the rest is said."""
+    kind = type(block)
+    return kind if kind in (ToolResultBlock, HintBlock) else None
+
+
+def _call_text(block: ToolCallBlock) -> str:
+    """A call as it is in fine-tuning data; one that could not be read as it
+    was written."""
+    value = decode(block.input) if block.input.strip() else {}
+    call = call_of({"name": block.name, "arguments": value})
+    if isinstance(call, ToolCall):
+        return render_call(call)
+    written = value if isinstance(value, str) else block.input
+    return f"{CALL_START}\n{written}\n{CALL_END}"

@@ -2,39 +2,25 @@
 """An AgentScope chat model on open weights that can be fine-tuned.
 
 `HuggingFaceWrapper` loads a causal language model in 4-bit, fine-tunes it with
-QLoRA and answers, so that every AgentScope agent can run on it. The work is
-done by `local_llm`, which is loaded when a model is. Importing this module
-reads no environment and touches no GPU. Raises the errors of `local_llm`.
+QLoRA and answers, calls tools and fills schemas, so that every AgentScope agent
+can run on it. The work is done by `local_llm`, which is loaded when a model is.
+Importing this module reads no environment and touches no GPU. Raises the errors
+of `local_llm`.
 """
 
 import dataclasses
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Type
+from typing import TYPE_CHECKING, Any, Literal
 
-from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
-from agentscope.message import Msg
-from agentscope.model import (
-    ChatModelBase,
-    ChatResponse,
-    StructuredResponse,
-)
-from agentscope.tool import ToolChoice
-from pydantic import BaseModel
 
+from huggingface_chat import HuggingFaceChat
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
-from huggingface_replies import (
-    ReplyParameters,
-    changed,
-    reply_stream,
-    whole_reply,
-)
-from local_llm.chat_format import Turn
-from local_llm.errors import GenerationError
+from huggingface_parameters import ReplyParameters
 from local_llm.settings import (
     ModelSettings,
     hub_token,
@@ -56,7 +42,7 @@ PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
 
 
-class HuggingFaceWrapper(ChatModelBase):
+class HuggingFaceWrapper(HuggingFaceChat):
     """A chat model whose weights are loaded and fine-tuned in this process.
 
     Args:
@@ -129,7 +115,6 @@ class HuggingFaceWrapper(ChatModelBase):
             retry_delay=retry_delay,
         )
         self.formatter = formatter or HuggingFaceChatFormatter()
-        self._has_warned_of_tools = False
         self.local: LocalModel = self._make_local_model(
             settings,
             base_folder,
@@ -269,83 +254,6 @@ class HuggingFaceWrapper(ChatModelBase):
             accept_data_change,
         )
 
-    # -- answering ---------------------------------------------------------
-
-    async def count_tokens(
-        self,
-        messages: list[Msg],
-        tools: list[dict] | None = None,
-    ) -> int:
-        """Count the tokens of the prompt, exactly.
-
-        Args:
-            messages (`list[Msg]`):
-                The messages of the prompt.
-            tools (`list[dict] | None`, optional):
-                Not part of the prompt.
-
-        Returns:
-            `int`: The length of the rendered prompt, in tokens.
-        """
-        return self.local.count_tokens(await self._turns(messages))
-
-    async def _call_api(
-        self,
-        model_name: str,
-        messages: list[Msg],
-        tools: list[dict] | None = None,
-        tool_choice: ToolChoice | None = None,
-        **generate_kwargs: Any,
-    ) -> ChatResponse | AsyncGenerator[ChatResponse, None]:
-        """Generate a reply in the model's worker thread.
-
-        Args:
-            model_name (`str`):
-                The name of this model.
-            messages (`list[Msg]`):
-                The system prompt and the conversation.
-            tools (`list[dict] | None`, optional):
-                Tools; they are not offered to the model.
-            tool_choice (`ToolChoice | None`, optional):
-                Must not demand a call.
-            **generate_kwargs (`Any`):
-                Fields of `Parameters` for this reply alone.
-
-        Returns:
-            `ChatResponse | AsyncGenerator[ChatResponse, None]`:
-                The reply, or its parts as they come if `stream` is set.
-
-        Raises:
-            `GenerationError`: The prompt does not fit, or fine-tuning is in
-                progress, or the model failed.
-        """
-        self._check_tools(tools, tool_choice)
-        turns = await self._turns(messages)
-        parameters = changed(self.parameters, generate_kwargs)
-        parts = reply_stream(self.local, turns, parameters)
-        return parts if self.stream else await whole_reply(parts)
-
-    async def _call_api_with_structured_output(
-        self,
-        model_name: str,
-        messages: list[Msg],
-        structured_model: Type[BaseModel] | dict,
-        tool_choice: ToolChoice | None = None,
-        **kwargs: Any,
-    ) -> StructuredResponse:
-        """Refuse at once: replies are text, and asking would cost one.
-
-        Raises:
-            `StructuredOutputError`: Always.
-        """
-        raise StructuredOutputError(
-            f"{model_name} replies with text, not with structured output",
-        )
-
-    async def _turns(self, messages: list[Msg]) -> list[Turn]:
-        formatted = await self.formatter.format(messages)
-        return [Turn(one["role"], one["content"]) for one in formatted]
-
     # -- steps -------------------------------------------------------------
 
     def _make_local_model(
@@ -369,20 +277,3 @@ class HuggingFaceWrapper(ChatModelBase):
             listener=listener or Listener(on_status=log.info),
         )
         return LocalModel(settings, surroundings)
-
-    def _check_tools(
-        self,
-        tools: list[dict] | None,
-        tool_choice: ToolChoice | None,
-    ) -> None:
-        self._validate_tool_choice(tool_choice, tools)
-        if tool_choice and tool_choice.mode not in ("auto", "none"):
-            raise GenerationError(
-                f"{self.model} cannot be made to call a tool",
-                fix="use tool_choice auto or none",
-            )
-        if tools and not self._has_warned_of_tools:
-            self._has_warned_of_tools = True
-            log.warning(
-                "%s does not call tools; they are left out", self.model
-            )

@@ -9,14 +9,14 @@ that no grammar can be made of, GenerationError without llguidance.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local_llm.bounded_schemas import (
-    USUAL_LIMITS,
-    SchemaLimits,
-    bounded_schema,
-)
-from local_llm.bounded_values import Bounded, longest_json
+from local_llm.bounded_schemas import USUAL_LIMITS, SchemaLimits
 from local_llm.errors import ConfigError
-from local_llm.grammars import check_grammar, json_value, literal
+from local_llm.held_replies import (
+    Form,
+    forms_grammar,
+    longest_tokens,
+    object_schema,
+)
 
 from .protocol import Call, Tool, read_call, write_call
 
@@ -59,15 +59,7 @@ def call_grammar(
             what is not supported; says which.
         `GenerationError`: llguidance is not installed.
     """
-    _check_names(tools)
-    rules = []
-    for number, tool in enumerate(tools):
-        start = literal(_before_arguments(tool))
-        value = json_value(_bounded(tool, limits))
-        check_grammar(f"start: {start} {value}\n", _named(tool))
-        rules.append(f"call{number}: {start} {value}\n")
-    calls = " | ".join(f"call{number}" for number in range(len(tools)))
-    return f"start: {calls}\n{''.join(rules)}"
+    return forms_grammar(_forms(tools), limits)
 
 
 def longest_call_tokens(
@@ -88,12 +80,7 @@ def longest_call_tokens(
     Raises:
         `ConfigError`: As `call_grammar`, which notices more.
     """
-    _check_names(tools)
-    return 1 + max(
-        len(_before_arguments(tool).encode())
-        + longest_json(_bounded(tool, limits))
-        for tool in tools
-    )
+    return longest_tokens(_forms(tools), limits)
 
 
 def arguments_schema(tool: Tool) -> dict[str, Any]:
@@ -115,54 +102,15 @@ def arguments_schema(tool: Tool) -> dict[str, Any]:
                 for name, kind in types.items()
             },
         }
-    schema = dict(tool.schema)
-    if schema.keys().isdisjoint(_ARGUMENTS_FROM):
-        schema["properties"] = {}
-    if "$ref" not in schema and _may_be_object(schema.get("type", "object")):
-        schema["type"] = "object"
-    return schema
+    return object_schema(tool.schema)
 
 
-_ARGUMENTS_FROM = frozenset(
-    {
-        "properties",
-        "additionalProperties",
-        "patternProperties",
-        "propertyNames",
-        "required",
-        "const",
-        "enum",
-        "$ref",
-        "allOf",
-        "anyOf",
-        "oneOf",
-    },
-)
-"""Keywords without which a schema of arguments names none."""
-
-
-def _may_be_object(kind: object) -> bool:
-    return kind == "object" or (isinstance(kind, list) and "object" in kind)
-
-
-def _bounded(tool: Tool, limits: SchemaLimits) -> Bounded:
-    bounded = bounded_schema(arguments_schema(tool), _named(tool), limits)
-    options = bounded.get("anyOf", [bounded])
-    if any(option.get("type") != "object" for option in options):
-        raise ConfigError(
-            _named(tool),
-            ["schema /: arguments are an object"],
-            fix='let the schema have the type "object"',
-        )
-    return bounded
-
-
-def _before_arguments(tool: Tool) -> str:
-    return Call(tool.name, "").text
-
-
-def _named(tool: Tool) -> str:
-    return f"tool {tool.name!r}"
+def _forms(tools: Sequence[Tool]) -> list[Form]:
+    _check_names(tools)
+    return [
+        Form(tool.name, arguments_schema(tool), Call(tool.name, "").text)
+        for tool in tools
+    ]
 
 
 def _is_read_again(name: str) -> bool:

@@ -7,17 +7,13 @@ nothing. Raises nothing.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from jsonschema.validators import Draft202012Validator, validator_for
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from local_llm.schema_checks import mismatch
 
 from .protocol import NO_TOOL, Call, Tool
 
@@ -153,27 +149,7 @@ def _problem(value: object, schema: Mapping[str, Any] | None) -> str:
         return "must be a JSON object, with braces"
     if schema is None:
         return ""
-    try:
-        return _mismatch(value, schema)
-    except (SchemaError, Unresolvable, RecursionError, re.error) as error:
-        return (
-            "cannot be checked, its schema is broken: "
-            f"{first_words(str(error).partition(chr(10))[0])}"
-        )
-
-
-def _mismatch(value: object, schema: Mapping[str, Any]) -> str:
-    kind = validator_for(schema, default=Draft202012Validator)
-    kind.check_schema(schema)
-    # With a registry of its own it fetches no reference from the network.
-    found = kind(schema, registry=Registry()).iter_errors(value)
-    error = best_match(found)
-    return "" if error is None else f"do not fit: {_place(error)}"
-
-
-def _place(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path)
-    return first_words(f"{where}: {error.message}" if where else error.message)
+    return first_words(mismatch(value, schema))
 
 
 def _usage(tool: Tool) -> str:

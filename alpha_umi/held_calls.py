@@ -7,9 +7,9 @@ llguidance.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from local_llm.errors import ConfigError
+from local_llm.held_replies import HeldReply
 
 from .call_grammar import call_grammar, longest_call_tokens
 from .protocol import Tool
@@ -17,30 +17,14 @@ from .protocol import Tool
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldCall:
-    """What a reply must be that is a call.
-
-    Attributes:
-        grammar (`str`):
-            What it follows; see `Request.grammar`.
-        tokens (`int`):
-            Within so many it has ended. A reply that has less room may be
-            cut, and is then no call.
-    """
-
-    grammar: str
-    tokens: int
-
-
 class HeldCalls:
     """What calls are held to; that of the last tools is kept."""
 
     def __init__(self) -> None:
         self._tools: tuple[Tool, ...] = ()
-        self._held: HeldCall | None = None
+        self._held: HeldReply | None = None
 
-    def of(self, tools: Sequence[Tool]) -> HeldCall | None:
+    def of(self, tools: Sequence[Tool]) -> HeldReply | None:
         """What a call of one of these tools is held to.
 
         Args:
@@ -48,7 +32,7 @@ class HeldCalls:
                 What may be called.
 
         Returns:
-            `HeldCall | None`: None without tools, and where no grammar can
+            `HeldReply | None`: None without tools, and where no grammar can
                 be made of them, which is logged once.
 
         Raises:
@@ -60,11 +44,11 @@ class HeldCalls:
         return self._held
 
 
-def _held(tools: Sequence[Tool]) -> HeldCall | None:
+def _held(tools: Sequence[Tool]) -> HeldReply | None:
     if not tools:
         return None
     try:
-        return HeldCall(call_grammar(tools), longest_call_tokens(tools))
+        return HeldReply(call_grammar(tools), longest_call_tokens(tools))
     except ConfigError as error:
         # The tools of a server, or of a dataset, are not the user's to change.
         log.warning("calls are not held to their tools: %s", error)

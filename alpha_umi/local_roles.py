@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from local_llm.chat_format import Turn
 from local_llm.generation import Request
 from local_llm.loaded_model import LoadedModel
 from local_llm.reply_streams import stream_request
+from local_llm.turns import Turn
 
 from .arms import check_has_roles
 from .held_calls import HeldCalls

@@ -14,11 +14,11 @@ from typing import get_args
 
 from local_llm import atomic_files
 from local_llm.batched_replies import batched_replies
-from local_llm.chat_format import Turn
 from local_llm.errors import CheckpointError
 from local_llm.loaded_model import LoadedModel
 from local_llm.settings import ModelSettings, resolve_path
 from local_llm.surroundings import Surroundings
+from local_llm.turns import Turn
 
 from .arms import ARMS, Arm, find_arm
 from .prompts import PromptStyle

@@ -114,7 +114,11 @@ def loud_adapter(base: Any, seed: int) -> str:
 
 def measure_exactness(load: Loader, repetitions: int) -> dict[str, Any]:
     """How many replies of many at once differ from those one by one."""
-    base, names = load(dtype="float32", quantization={"load_in_4bit": False})
+    base, names = load(
+        dtype="float32",
+        quantization={"load_in_4bit": False},
+        fast_head=False,
+    )
     cases = _cases(base, [*names[:3], None])
     alone = [text for case in cases for text in _together(base, [case])]
     threads = threading.active_count()

@@ -34,10 +34,10 @@ from alpha_umi.protocol import Tool, Utterance, read_call
 from alpha_umi.python_tools import tools_of
 from alpha_umi.roles import Role, role_prompt
 from local_llm.base_model import BaseModel, LoadRequest, load_base_model
-from local_llm.chat_format import Turn
 from local_llm.constrained import GrammarMask, grammar_mask
 from local_llm.generation import Piece, Request, engine_of
 from local_llm.surroundings import cache_folder
+from local_llm.turns import Turn
 
 TOOLS = 10
 QUESTIONS = 10

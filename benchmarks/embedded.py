@@ -257,8 +257,8 @@ def _generate_in_turn(
 
 
 def _tokens_per_second(base: Any, adapter: str | None) -> float:
-    from local_llm.chat_format import Turn
     from local_llm.generation import Request, engine_of
+    from local_llm.turns import Turn
 
     turns = [Turn("user", "Tell me about the sea.")]
     request = Request(

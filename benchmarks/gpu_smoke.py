@@ -207,7 +207,7 @@ def make_tokenizer(vocabulary: int):
 def make_conversations():
     """Random letters, as long as LIMA's conversations are in tokens."""
     from local_llm.chat_datasets import Conversation
-    from local_llm.chat_format import Turn
+    from local_llm.turns import Turn
 
     draw = random.Random(0)
     lengths = json.loads(
@@ -268,8 +268,8 @@ def measure_training(base) -> dict:
 
 def measure_generation(base) -> dict:
     """64 tokens, twice; the second time is the figure."""
-    from local_llm.chat_format import Turn
     from local_llm.generation import Request, engine_of
+    from local_llm.turns import Turn
 
     prompt = base.chat_format.prompt_ids([Turn("user", "a" * 200)])
     base.chat_format.stop_ids = (base.tokenizer.eos_token_id,)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(PROJECT))
 
 from local_llm.adapters import active_adapter, load_adapter  # noqa: E402
 from local_llm.base_model import load_private_model  # noqa: E402
-from local_llm.chat_format import ChatFormat, Turn  # noqa: E402
+from local_llm.chat_format import ChatFormat  # noqa: E402
 from local_llm.errors import LocalLLMError  # noqa: E402
 from local_llm.finished_runs import (  # noqa: E402
     read_run_folder,
@@ -36,6 +36,7 @@ from local_llm.finished_runs import (  # noqa: E402
 from local_llm.merged_model import write_merged_model  # noqa: E402
 from local_llm.model_sources import LoadRequest  # noqa: E402
 from local_llm.surroundings import cache_folder  # noqa: E402
+from local_llm.turns import Turn  # noqa: E402
 
 RUN = PROJECT / "runs" / "embedded"
 COUNT = 8

@@ -116,7 +116,7 @@ def _prompts(model: Any) -> Sequence[list[int]]:
     from alpha_umi.records import records_of
     from alpha_umi.roles import TEAM
     from alpha_umi.trajectory_files import read_trajectory_file
-    from local_llm.chat_format import Turn
+    from local_llm.turns import Turn
 
     path = Path(PROJECT) / "data" / "tool_trajectories.json"
     for trajectory in read_trajectory_file(path):

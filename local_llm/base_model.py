@@ -8,28 +8,25 @@ GGUF, and never runs code of a repository. Raises WeightsError and
 ModelAccessError.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import threading
 import weakref
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from bitsandbytes.nn import Linear4bit
 
 from . import model_files
 from .chat_format import ChatFormat
-from .devices import choose_device, choose_dtype
-from .errors import LocalLLMError, WeightsError
+from .decoding_parts import decoding_parts, make_head_input_contiguous
+from .errors import WeightsError
 from .exact_weights import ExactWeights
-from .hub_access import explain_hub_error
 from .model_lock import ModelLock
 from .model_sources import LoadRequest, Progress, resolve
+from .model_weights import load_weights, translated_load_errors
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -199,9 +196,9 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
     tokenizer = _load_tokenizer(request, folder)
     chat_format = ChatFormat(tokenizer)
     progress("loading the weights")
-    model = _load_weights(request, folder)
+    model = load_weights(request, folder, progress)
     _check_vocabulary(tokenizer, model, request.source)
-    _make_head_input_contiguous(model)
+    make_head_input_contiguous(model)
     return BaseModel(
         model=model,
         tokenizer=tokenizer,
@@ -210,7 +207,7 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
         fingerprint=_fingerprint(model),
         context_size=context_size(model.config),
         lock=ModelLock(),
-        weights=ExactWeights(model),
+        weights=ExactWeights(model, decoding_parts(model, request.fast_head)),
         revision=request.revision,
     )
 
@@ -249,95 +246,6 @@ def _template_for(tokenizer: "PreTrainedTokenizerBase") -> str:
     return _PLAIN_TEMPLATE
 
 
-def _load_weights(request: LoadRequest, folder: str) -> "PreTrainedModel":
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    device = choose_device(request.device)
-    arguments = request.quantization_arguments()
-    wanted = request.dtype or arguments.get("bnb_4bit_compute_dtype")
-    dtype = choose_dtype(device, wanted, request.cache)
-    quantized = arguments.get("load_in_4bit") or arguments.get("load_in_8bit")
-    if quantized:
-        arguments.setdefault("bnb_4bit_compute_dtype", dtype)
-    with translated_load_errors(request):
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            revision=request.revision,
-            token=request.token,
-            dtype=dtype,
-            device_map={"": device},
-            quantization_config=(
-                BitsAndBytesConfig(**arguments) if quantized else None
-            ),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    _check_complete(model, report["missing_keys"], request.source)
-    return model.eval()
-
-
-@contextlib.contextmanager
-def translated_load_errors(request: LoadRequest) -> Iterator[None]:
-    """Turn whatever a loader raises into one error of this package.
-
-    One of the places that catch everything: the loaders of transformers,
-    safetensors, tokenizers and bitsandbytes raise plain Exception among
-    others.
-    """
-    try:
-        yield
-    except LocalLLMError:
-        raise
-    except Exception as error:  # noqa: BLE001
-        raise _explain_load_error(error, request) from error
-
-
-def _explain_load_error(
-    error: Exception,
-    request: LoadRequest,
-) -> LocalLLMError:
-    source = request.source
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return WeightsError(
-            f"{source} does not fit into memory: {error}",
-            fix="load it in 4-bit, or use a smaller model",
-        )
-    if not model_files.is_local(source):
-        explained = explain_hub_error(error, request.repository)
-        if explained is not None:
-            return explained
-    return WeightsError(
-        f"{source} cannot be loaded: {type(error).__name__}: {error}",
-        fix="check that the model is complete and that this version of "
-        "transformers has its architecture",
-    )
-
-
-def _check_complete(
-    model: "PreTrainedModel",
-    missing: Collection[str],
-    source: str,
-) -> None:
-    """Refuse files that do not hold what the configuration promises: what
-    they lack would be random numbers, of another shape it would be used."""
-    wrong = [
-        f"{name}.weight"
-        for name, layer in model.named_modules()
-        if isinstance(layer, Linear4bit)
-        and layer.quant_state is not None
-        and tuple(layer.quant_state.shape)
-        != (layer.out_features, layer.in_features)
-    ]
-    wrong = sorted({*missing, *wrong})
-    if wrong:
-        raise WeightsError(
-            f"{source} lacks {len(wrong)} of the tensors that its config.json "
-            f"describes, first {wrong[0]}",
-            fix="download the model again, whole",
-        )
-
-
 def _check_vocabulary(
     tokenizer: "PreTrainedTokenizerBase",
     model: "PreTrainedModel",
@@ -350,23 +258,6 @@ def _check_vocabulary(
             f"weights only {rows}",
             fix="use the tokenizer that belongs to these weights",
         )
-
-
-def _make_head_input_contiguous(model: "PreTrainedModel") -> None:
-    """Spare the CPU a copy of the whole head at each prompt.
-
-    transformers hands the head a slice of the last position. For its strides
-    torch's CPU matmul expands the weight: 600 ms instead of 12 ms for Gemma
-    3 270M's head of 262,144 x 640 in bfloat16 on two cores.
-    """
-    if model.device.type != "cpu":
-        return
-
-    def contiguous(module: torch.nn.Module, arguments: tuple) -> tuple:
-        hidden = arguments[0]
-        return (hidden.clone(memory_format=torch.contiguous_format),)
-
-    model.get_output_embeddings().register_forward_pre_hook(contiguous)
 
 
 def _fingerprint(model: "PreTrainedModel") -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .chat_format import Turn
 from .conversation_formats import FORMATS, FormatChoice, read_row, to_turns
 from .dataset_account import ChatData, Drop, SourceRows, listed
 from .dataset_sources import DataSource, HubAccess, open_sources
@@ -26,6 +25,7 @@ from .errors import ConfigError, DatasetError
 from .row_values import Row, RowDropped, shorten
 from .settings_data import DataPath, data_sources
 from .turn_repair import clean_turns, repair_turns
+from .turns import Turn
 
 __all__ = [
     "ChatData",

@@ -8,49 +8,25 @@ its own template. Knows no weights, no files and no AgentScope. Raises
 WeightsError for a tokenizer that cannot keep these promises.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from .errors import WeightsError
+from .template_tools import Slots, native_messages, wire_format_of
 from .text_encoding import Part, Place, TextEncoder
+from .turns import (
+    PLAIN_TEXT,
+    Turn,
+    ending_with_the_user,
+    fold_system,
+    merge_same_role,
+    starting_with_the_user,
+)
+from .wire_formats import own_format
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Role = Literal["system", "user", "assistant", "text"]
-
-PLAIN_TEXT: Role = "text"
-"""The role of a text without speakers; it is the only turn then."""
-
-OPENING_TEXT = "Please begin."
-"""What the user says where a conversation would start with the assistant."""
-
-CONTINUE_TEXT = "Please continue."
-"""What the user says where the assistant is asked after its own turn."""
-
-_SLOT = "\ue000{index}\ue001"  # private-use characters: no template has them
-_SLOT_PATTERN = re.compile("\ue000(\\d+)\ue001")
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of a conversation.
-
-    Attributes:
-        role (`Role`):
-            Who speaks.
-        text (`str`):
-            What.
-        learned (`bool`):
-            Whether training learns it, where the assistant speaks; a turn
-            that is not learned is read only.
-    """
-
-    role: Role
-    text: str
-    learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,51 +42,6 @@ class RenderedChat:
 
     ids: list[int]
     mask: list[int]
-
-
-def merge_same_role(turns: Iterable[Turn]) -> list[Turn]:
-    """Join consecutive turns of one role with a blank line between.
-
-    Of the joined turn nothing is learned where a part is not to be.
-    """
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and merged[-1].role == turn.role:
-            text = f"{merged[-1].text}\n\n{turn.text}"
-            learned = merged[-1].learned and turn.learned
-            merged[-1] = Turn(turn.role, text, learned)
-        else:
-            merged.append(turn)
-    return merged
-
-
-def fold_system(turns: Sequence[Turn]) -> list[Turn]:
-    """Put the text of system turns before the first user turn.
-
-    Without a user turn the system text becomes one.
-    """
-    system = [turn.text for turn in turns if turn.role == "system"]
-    rest = [turn for turn in turns if turn.role != "system"]
-    if not system:
-        return rest
-    return merge_same_role([Turn("user", "\n\n".join(system)), *rest])
-
-
-def starting_with_the_user(turns: Sequence[Turn]) -> list[Turn]:
-    """Let the user open a conversation that the assistant would begin."""
-    started = list(turns)
-    spoken = [turn for turn in turns if turn.role != "system"]
-    if spoken and spoken[0].role == "assistant":
-        started.insert(started.index(spoken[0]), Turn("user", OPENING_TEXT))
-    return started
-
-
-def ending_with_the_user(turns: Sequence[Turn]) -> list[Turn]:
-    """Let the user ask for the reply where nobody has."""
-    if turns and turns[-1].role != "assistant":
-        return list(turns)
-    text = CONTINUE_TEXT if turns else OPENING_TEXT
-    return [*turns, Turn("user", text)]
 
 
 _ASKED = (Turn("user", "Who are you?"),)
@@ -130,6 +61,10 @@ class ChatFormat:
             The token that ends an assistant turn; it is trained.
         stop_ids (`tuple[int, ...]`):
             The tokens that end a reply: end-of-turn and end-of-sequence.
+        wire (`WireFormat`):
+            How replies are written. Where it is the template's own, tools,
+            calls and results in the turns are shown as the template does it,
+            else as the text that they are.
 
     Raises:
         `WeightsError`:
@@ -148,10 +83,17 @@ class ChatFormat:
         self.tokenizer = tokenizer
         self._encoder = TextEncoder(tokenizer)
         self.control_ids = self._encoder.control_ids
+        self.wire = own_format(False)
         self.folds_system = not self._template_shows_system()
         self.end_of_turn_id = self._find_end_of_turn()
         self._asks_for_reply = self._pieces(_ASKED, asks_for_reply=True)[-1]
         self._check_template()
+        asks = self._asks_for_reply
+        self.wire = wire_format_of(
+            tokenizer,
+            asks if isinstance(asks, str) else "",
+            tokenizer.convert_ids_to_tokens(self.end_of_turn_id),
+        )
         # Read once: while a trainer runs, the tokenizer's end is another.
         self._sequence_start = tokenizer.bos_token_id
         self._sequence_end = tokenizer.eos_token_id
@@ -230,21 +172,59 @@ class ChatFormat:
         asks_for_reply: bool,
     ) -> list[str | Turn]:
         """The template's own text and, between it, the turns' texts."""
+        if self.wire.is_native:
+            for one_call_each in (False, True):
+                slots = Slots(self._is_plain)
+                markup = self._native(
+                    turns, slots, one_call_each, asks_for_reply
+                )
+                if markup and slots.are_in(markup):
+                    return slots.split(markup)
+        slots = Slots()
         messages = [
-            {"role": turn.role, "content": _SLOT.format(index=index)}
-            for index, turn in enumerate(turns)
+            {"role": turn.role, "content": slots.of(turn)} for turn in turns
         ]
-        markup = self.tokenizer.apply_chat_template(
+        return slots.split(self._markup(messages, None, asks_for_reply))
+
+    def _native(
+        self,
+        turns: Sequence[Turn],
+        slots: Slots,
+        one_call_each: bool,
+        asks_for_reply: bool,
+    ) -> str:
+        """What the template makes of tools; empty where it refuses."""
+        from jinja2.exceptions import TemplateError
+
+        messages, tools = native_messages(turns, slots, one_call_each)
+        values = [one.values for one in messages]
+        try:
+            markup = self._markup(values, tools, asks_for_reply)
+            for index, message in reversed([*enumerate(messages)]):
+                if message.opens is not None:
+                    before = self._markup(values[:index], tools, True)
+                    if markup.startswith(before):
+                        start = before + slots.of(message.opens)
+                        markup = start + markup[len(before) :]
+        except (TemplateError, TypeError):
+            return ""
+        return markup
+
+    def _markup(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None,
+        asks_for_reply: bool,
+    ) -> str:
+        return self.tokenizer.apply_chat_template(
             messages,
+            tools=tools,
             tokenize=False,
             add_generation_prompt=asks_for_reply,
         )
-        parts = _SLOT_PATTERN.split(markup)
-        return [
-            turns[int(part)] if position % 2 else part
-            for position, part in enumerate(parts)
-            if part
-        ]
+
+    def _is_plain(self, text: str) -> bool:
+        return self.control_ids.isdisjoint(self._encoder.encode_markup(text))
 
     def _stretches(
         self,

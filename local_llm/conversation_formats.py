@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from .chat_format import Turn
 from .errors import DatasetError
 from .message_formats import (
     read_messages,
@@ -19,6 +18,7 @@ from .message_formats import (
 )
 from .row_values import Row, WrittenTurn, decoded, names_of
 from .text_formats import read_alpaca, read_lima, read_text
+from .turns import Turn
 
 # Under this likeness a hint would point at a format that nobody meant.
 NEAREST_AT_LEAST = 0.6

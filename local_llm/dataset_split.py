@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .chat_format import Turn
+from .turns import Turn
 
 _HASH_RANGE = 1 << 256
 

@@ -29,7 +29,7 @@ EMBEDDED_SHA256 = (
 )
 """Of the assembled GGUF file, Q4_K_M, package version 1.0.0."""
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 """Raised when the converted folder changes, so that old ones are not used."""
 
 _GGUF_MAGIC = b"GGUF"

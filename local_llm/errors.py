@@ -121,6 +121,10 @@ class GenerationError(LocalLLMError):
     """A reply that could not be generated; the model stays usable."""
 
 
+class NotACall(GenerationError):
+    """A reply that had to call a tool, and does not call one as it should."""
+
+
 def _rebuilt(
     kind: type[LocalLLMError],
     arguments: tuple,

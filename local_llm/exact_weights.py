@@ -6,11 +6,13 @@ the first evaluation-mode forward. The packed product is fast and has no
 gradient: a model that has generated once would train without one and show only
 a warning, and un-packing rounds the scales. So the weight and its state are
 kept as they were loaded, packing works on a copy, and the two are swapped.
+Other parts that replies compute another way are switched along with them.
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from bitsandbytes.nn import Linear4bit
@@ -18,6 +20,16 @@ from bitsandbytes.nn import Linear4bit
 _PACKED_ROWS = 32
 """bitsandbytes packs rows in blocks of 32, and wants the blocks of a scale to
 end with the rows; other shapes cannot be packed."""
+
+
+class DecodingPart(Protocol):
+    """A part of a model that is computed another way while it replies."""
+
+    def use(self) -> None:
+        """Compute as is best for the next token."""
+
+    def put_back(self) -> None:
+        """Compute exactly, as before the first `use`."""
 
 
 @dataclass
@@ -38,9 +50,16 @@ class ExactWeights:
     Args:
         model (`torch.nn.Module`):
             A model that has not run a forward yet.
+        parts (`Sequence[DecodingPart]`, optional):
+            What is switched as well.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        parts: Sequence[DecodingPart] = (),
+    ) -> None:
+        self._parts = parts
         self._weights = [
             _Weight(layer, (layer.weight.data, layer.weight.quant_state))
             for layer in model.modules()
@@ -56,6 +75,8 @@ class ExactWeights:
         if not self._are_exact:
             return
         self._are_exact = False
+        for part in self._parts:
+            part.use()
         for weight in self._weights:
             if not _can_be_packed(weight):
                 continue
@@ -70,6 +91,8 @@ class ExactWeights:
         if self._are_exact:
             return
         self._are_exact = True
+        for part in self._parts:
+            part.put_back()
         for weight in self._weights:
             layer = weight.layer
             if weight.packed is not None:

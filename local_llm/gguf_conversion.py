@@ -6,6 +6,7 @@ cores, and what the readers of the file leave in memory goes with them. Raises
 WeightsError.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from .errors import WeightsError
 
+_TOKENIZER_CONFIG = "tokenizer_config.json"
 _PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 
 _TIMEOUT_S = 3600.0
@@ -50,6 +52,7 @@ def convert_tokenizer(gguf_file: Path, folder: Path) -> None:
         gguf_file=gguf_file.name,
     )
     tokenizer.save_pretrained(folder)
+    _make_quick_to_read(folder)
 
 
 def convert_weights(gguf_file: Path, folder: Path) -> None:
@@ -69,6 +72,25 @@ def convert_weights(gguf_file: Path, folder: Path) -> None:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.save_pretrained(folder)
+
+
+def _make_quick_to_read(folder: Path) -> None:
+    """Write a tokenizer's files so that they take half the time to read.
+
+    transformers reads tokenizer.json, 33 MB for 262,144 tokens, once more
+    where the added tokens do not stand in tokenizer_config.json; and more
+    than half of it is blanks.
+    """
+    path, config_path = folder / "tokenizer.json", folder / _TOKENIZER_CONFIG
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    config["added_tokens_decoder"] = {
+        str(token["id"]): {k: v for k, v in token.items() if k != "id"}
+        for token in whole["added_tokens"]
+    }
+    config_path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text, encoding="utf-8")
 
 
 _HALVES = {"tokenizer": convert_tokenizer, "weights": convert_weights}

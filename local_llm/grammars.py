@@ -6,6 +6,7 @@ tokenizers and no models. Raises ConfigError for a grammar or a schema that
 cannot be used, GenerationError where llguidance is not installed.
 """
 
+import importlib.util
 import json
 from types import ModuleType
 
@@ -28,6 +29,9 @@ _STYLE = {
 pad with it for ever, and all that learned from such JSON expects it."""
 
 _LONGEST_MESSAGE = 300
+
+INSTALLING = "pip install llguidance"
+"""What to do where replies cannot follow grammars."""
 
 
 def json_grammar(
@@ -112,6 +116,11 @@ def short(message: str) -> str:
     return " ".join(lines)[:_LONGEST_MESSAGE]
 
 
+def is_installed() -> bool:
+    """Whether grammars can be followed here."""
+    return importlib.util.find_spec("llguidance") is not None
+
+
 def guidance() -> ModuleType:
     """The library that compiles grammars.
 
@@ -123,6 +132,6 @@ def guidance() -> ModuleType:
     except ImportError as error:
         raise GenerationError(
             "replies that follow a grammar need llguidance",
-            fix="pip install llguidance",
+            fix=INSTALLING,
         ) from error
     return llguidance

@@ -17,7 +17,6 @@ from typing import Any
 from . import adapters, atomic_files, base_model, reports
 from .adapter_files import is_adapter, named_base
 from .base_model import BaseModel, LoadRequest, load_base_model
-from .chat_format import Turn
 from .errors import GenerationError, WeightsError
 from .generation import Delivery, Request, Sampling, engine_of
 from .reports import Reply, RunReport
@@ -28,6 +27,7 @@ from .settings import (
 )
 from .settings_changes import with_fine_tuning, with_model
 from .surroundings import Listener, Surroundings, load_request
+from .turns import Turn
 
 log = logging.getLogger(__name__)
 

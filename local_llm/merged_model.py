@@ -14,14 +14,11 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from .adapters import load_adapter, peft_model
-from .base_model import (
-    BaseModel,
-    load_private_model,
-    translated_load_errors,
-)
+from .base_model import BaseModel, load_private_model
 from .errors import CheckpointError, WeightsError
 from .memory import total_memory_bytes
 from .model_sources import LoadRequest, Progress, resolve
+from .model_weights import translated_load_errors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

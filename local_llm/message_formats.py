@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from .chat_format import Role
 from .errors import DatasetError
 from .row_values import (
     TURN_WITHOUT_TEXT,
@@ -26,6 +25,7 @@ from .row_values import (
     wrong_type,
 )
 from .tool_turns import TurnWriter, read_call, read_calls, read_tools
+from .turns import Role
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 TOOL_ROLES = ("tool", "function")

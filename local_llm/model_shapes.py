@@ -17,6 +17,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers.pytorch_utils import Conv1D
 
+from . import int8_head
 from .errors import ConfigError, WeightsError
 from .labelled_loss import can_compute
 from .library_defaults import DEFAULT_LORA
@@ -93,7 +94,8 @@ class ModelShape:
         weight_bytes (`int`):
             Of all weights, as loaded.
         packed_bytes (`int`):
-            Of a second copy of 4-bit weights that a CPU wants for replies.
+            Of second copies that a CPU wants for replies: of the 4-bit
+            weights, and of a wide head.
         file_bytes (`int`):
             Of the files of the weights, where they are of the same format as
             `dtype`, else 0: the files stay mapped then.
@@ -167,7 +169,8 @@ def examine_model(wanted: ModelToTrain) -> ModelShape:
         weights=weights,
         linear_weights=sum(one.numel() for one in linear),
         weight_bytes=weight_bytes,
-        packed_bytes=_packed_bytes(quantized, wanted),
+        packed_bytes=_packed_bytes(quantized, wanted)
+        + _head_copy_bytes(model, wanted),
         file_bytes=weights * wanted.dtype.itemsize if is_mapped else 0,
         largest_linear=(largest.shape[1], largest.shape[0]),
         trained=sum(one.numel() for one in trained),
@@ -265,6 +268,15 @@ def _packed_bytes(
         and layer.weight.shape[1] % _BLOCK == 0
     ]
     return sum(count // 2 + count // _BLOCK * 2 for count in packable)
+
+
+def _head_copy_bytes(model: "PreTrainedModel", wanted: ModelToTrain) -> int:
+    """See `Int8Head`: what it adds once the model has replied."""
+    rows, columns = model.get_output_embeddings().weight.shape
+    is_wide = rows * columns >= int8_head.LEAST_WEIGHTS
+    if wanted.device != "cpu" or not is_wide or not int8_head.cpu_has_vnni():
+        return 0
+    return int8_head.copy_bytes(rows, columns)
 
 
 def _trained_parameters(

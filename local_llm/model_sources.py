@@ -40,6 +40,10 @@ class LoadRequest:
             The number format of the dense weights; None to choose.
         token (`str | None`):
             For gated repositories; never logged.
+        fast_head (`bool`):
+            Whether replies may come from a head in 8 bits.
+        keep_quantized (`bool`):
+            Whether 4-bit weights are kept in the cache for the next load.
     """
 
     source: str
@@ -50,6 +54,8 @@ class LoadRequest:
     device: str | None = None
     dtype: str | None = None
     token: str | None = field(default=None, repr=False)
+    fast_head: bool = True
+    keep_quantized: bool = True
 
     def key(self) -> str:
         """Equal for requests that give the same weights on one device."""
@@ -60,8 +66,15 @@ class LoadRequest:
             self.quantization_arguments(),
             choose_device(self.device),
             self.dtype,
+            self.fast_head,
         ]
         return json.dumps(parts, sort_keys=True, default=str)
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the source names a repository of the hub."""
+        embedded = self.source.startswith(embedded_model.EMBEDDED_PREFIX)
+        return not embedded and not model_files.is_local(self.source)
 
     @property
     def repository(self) -> HubRepository:
@@ -87,7 +100,7 @@ def resolve(request: LoadRequest, progress: Progress) -> str:
         _check_embedded_name(source)
         folder = embedded_model.embedded_folder(request.cache, progress)
         return str(folder)
-    if not model_files.is_local(source):
+    if request.is_on_hub:
         model_files.check_hub_repository(request.repository)
         return source
     path = Path(source).expanduser()

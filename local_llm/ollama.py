@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import atomic_files
-from .chat_format import OPENING_TEXT, ChatFormat
+from .chat_format import ChatFormat
 from .errors import WeightsError
 from .model_files import load_tokenizer
+from .turns import OPENING_TEXT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,8 +10,8 @@ import reprlib
 from dataclasses import dataclass
 from typing import Any
 
-from .chat_format import Turn
 from .errors import DatasetError
+from .turns import Turn
 
 Row = dict[str, Any]
 

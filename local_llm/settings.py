@@ -128,6 +128,8 @@ class ModelSettings:
     demonstration_prompts: list[str] = field(default_factory=list)
     stream: bool = True
     context_size: int | None = None
+    fast_head: bool = True
+    keep_quantized: bool = True
 
 
 ENTRY = own_section("entry", "", ModelSettings)

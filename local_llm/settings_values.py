@@ -86,6 +86,15 @@ RULES: dict[str, dict[str, Rule]] = {
             "tokens of prompt and reply together; null asks the model",
             minimum=2,
         ),
+        "fast_head": Rule(
+            "on a CPU, replies take the logits from an 8-bit copy of a wide "
+            "head (32 million weights and more), and the 64 likeliest from "
+            "the exact one; training is exact either way",
+        ),
+        "keep_quantized": Rule(
+            "4-bit weights are kept in the cache, about a third of the "
+            "model's size, and read from there at the next load",
+        ),
     },
     "data_source": {
         "path": Rule("a hub dataset, a file or a folder", **_TEXT),

@@ -102,6 +102,8 @@ def load_request(
         dtype="float32" if whole else None,
         device=settings.device,
         token=surroundings.token,
+        fast_head=settings.fast_head,
+        keep_quantized=settings.keep_quantized,
     )
 
 

@@ -5,7 +5,6 @@ Reads one row of a known format. Raises DatasetError for a row that is wrong,
 RowDropped for one left out.
 """
 
-from .chat_format import PLAIN_TEXT, Turn
 from .row_values import (
     Row,
     WrittenTurn,
@@ -15,6 +14,7 @@ from .row_values import (
     wrong_type,
 )
 from .tool_turns import TurnWriter, read_tools
+from .turns import PLAIN_TEXT, Turn
 
 
 def read_lima(row: Row, where: str) -> list[WrittenTurn]:

@@ -25,11 +25,13 @@ _RESULT = re.compile(
 )
 
 _FORM = '{"name": ..., "arguments": {...}}'
-_INSTRUCTIONS = """\
-These tools can be called:
-{tools}
+_OFFER_START = f"These tools can be called:\n{TOOLS_START}\n"
+_OFFER_END = f"""
+{TOOLS_END}
 A call is a name and its arguments as one JSON object, between marks:
-{call}
+{CALL_START}
+{_FORM}
+{CALL_END}
 Its result follows in the next turn."""
 
 
@@ -63,10 +65,46 @@ def render_tools(tools: Sequence[Mapping[str, Any]]) -> str:
     if not tools:
         return ""
     schemas = [_json(tool.get("function", tool)) for tool in tools]
-    return _INSTRUCTIONS.format(
-        tools="\n".join([TOOLS_START, *schemas, TOOLS_END]),
-        call="\n".join([CALL_START, _FORM, CALL_END]),
-    )
+    return _OFFER_START + "\n".join(schemas) + _OFFER_END
+
+
+def offer_tools(text: str, tools: Sequence[Mapping[str, Any]]) -> str:
+    """Put the block that offers tools behind a system text.
+
+    Args:
+        text (`str`):
+            The system text; may be blank.
+        tools (`Sequence[Mapping[str, Any]]`):
+            As `render_tools` takes them.
+    """
+    parts = [one for one in (text, render_tools(tools)) if one.strip()]
+    return "\n\n".join(parts)
+
+
+def parse_offer(text: str) -> tuple[tuple[dict[str, Any], ...], str]:
+    """Read the tools that a text offers; `offer_tools` wrote it.
+
+    Args:
+        text (`str`):
+            Any text.
+
+    Returns:
+        `tuple[tuple[dict[str, Any], ...], str]`:
+            The schemas, none where there is no such block, and the text
+            without the block.
+    """
+    before, start, rest = text.partition(_OFFER_START)
+    schemas, end, after = rest.partition(_OFFER_END)
+    if not (start and end):
+        return (), text
+    try:
+        tools = [_DECODER.decode(line) for line in schemas.splitlines()]
+    except (ValueError, RecursionError):
+        return (), text
+    if any(map(tool_problem, tools)):
+        return (), text
+    kept = [one for one in (before.strip(), after.strip()) if one]
+    return tuple(tools), "\n\n".join(kept)
 
 
 def render_call(call: ToolCall) -> str:
@@ -106,12 +144,28 @@ def parse_results(text: str) -> tuple[str, ...]:
             The answers without their marks, in their order; none where other
             text stands around a result.
     """
+    found, rest = split_results(text)
+    return () if rest else found
+
+
+def split_results(text: str) -> tuple[tuple[str, ...], str]:
+    """Read the results that a text begins with.
+
+    Args:
+        text (`str`):
+            Any text.
+
+    Returns:
+        `tuple[tuple[str, ...], str]`:
+            The answers without their marks, in their order, and what stands
+            behind them.
+    """
     found: list[str] = []
     position = 0
     while match := _RESULT.match(text, position):
         found.append(match[1])
         position = match.end()
-    return tuple(found) if position == len(text) else ()
+    return tuple(found), text[position:]
 
 
 def parse_calls(text: str) -> tuple[ToolCall, ...] | ParseFailure:
@@ -127,6 +181,23 @@ def parse_calls(text: str) -> tuple[ToolCall, ...] | ParseFailure:
             where any call is unclosed, nested, not JSON or of wrong types:
             of several calls none counts then.
     """
+    found = split_calls(text)
+    return found if isinstance(found, ParseFailure) else found[1]
+
+
+def split_calls(text: str) -> tuple[str, tuple[ToolCall, ...]] | ParseFailure:
+    """Part an assistant's text into what it says and what it calls.
+
+    Args:
+        text (`str`):
+            Any text.
+
+    Returns:
+        `tuple[str, tuple[ToolCall, ...]] | ParseFailure`:
+            The text around the calls, and the calls in their order; a failure
+            as `parse_calls` gives it.
+    """
+    said: list[str] = []
     calls: list[ToolCall] = []
     position = 0
     while mark := _CALL_MARK.search(text, position):
@@ -135,9 +206,11 @@ def parse_calls(text: str) -> tuple[ToolCall, ...] | ParseFailure:
         found = _parse_call(text, mark.end())
         if isinstance(found, ParseFailure):
             return found
+        said.append(text[position : mark.start()].strip())
         call, position = found
         calls.append(call)
-    return tuple(calls)
+    said.append(text[position:].strip() if calls else text)
+    return "\n".join(filter(None, said)), tuple(calls)
 
 
 def call_of(value: object) -> ToolCall | ParseFailure:
@@ -180,6 +253,24 @@ def tool_problem(tool: object) -> str:
     if not isinstance(name, str) or not name.strip():
         return "a tool has no name"
     return _json_problem(function)
+
+
+def decode(text: str) -> Any:
+    """Read JSON, and nothing that only Python takes for it.
+
+    Args:
+        text (`str`):
+            Any text.
+
+    Returns:
+        `Any`: The value, or a `ParseFailure`.
+    """
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        return ParseFailure(f"not JSON ({error.msg})", error.pos)
+    except (ValueError, RecursionError):
+        return ParseFailure("JSON that cannot be read")
 
 
 def _parse_call(text: str, start: int) -> tuple[ToolCall, int] | ParseFailure:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .chat_format import Role, Turn
 from .errors import DatasetError
 from .row_values import (
     Row,
@@ -37,6 +36,7 @@ from .tool_calls import (
     render_tools,
     tool_problem,
 )
+from .turns import Role, Turn
 
 RESULT_WITHOUT_CALL = "tool result without a call"
 CALL_WITHOUT_RESULT = "tool call without a result"

@@ -8,9 +8,9 @@ Raises DatasetError for a row that is wrong, RowDropped for one left out.
 from collections.abc import Sequence
 from itertools import groupby
 
-from .chat_format import PLAIN_TEXT, Turn
 from .errors import DatasetError
 from .row_values import RowDropped
+from .turns import PLAIN_TEXT, Turn
 
 NO_TURNS = "no turns"
 EMPTY_TURN = "empty turn"

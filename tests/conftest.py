@@ -37,6 +37,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("models") / "gemma", gemma())
 
 
+@pytest.fixture(scope="session")
+def roomy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with room for tools and schemas; not to be changed."""
+    model = gemma(max_position_embeddings=8192)
+    return save_model(tmp_path_factory.mktemp("models") / "roomy", model)
+
+
 @pytest.fixture
 def tiny(tiny_folder: Path, tmp_path: Path) -> BaseModel:
     """A base model in 4-bit that no other test has used."""

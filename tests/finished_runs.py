@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from local_llm import adapters
 from local_llm.atomic_files import sealed_folder
 from local_llm.base_model import BaseModel
-from local_llm.chat_format import Turn
 from local_llm.model_sources import LoadRequest
+from local_llm.turns import Turn
 
 PROMPTS = tuple(f"Question {number}?" for number in range(8))
 

@@ -23,8 +23,8 @@ from local_llm.chat_datasets import (
     split_conversations,
     to_turns,
 )
-from local_llm.chat_format import Turn
 from local_llm.errors import ConfigError, DatasetError
+from local_llm.turns import Turn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LIMA = REPOSITORY.parent / "shared/data/chat_lima/lima.json.gz"

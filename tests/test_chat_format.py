@@ -24,15 +24,15 @@ from trl.chat_template_utils import (
 )
 
 from local_llm.base_model import _PLAIN_TEMPLATE
-from local_llm.chat_format import (
+from local_llm.chat_format import ChatFormat
+from local_llm.errors import WeightsError
+from local_llm.turns import (
     CONTINUE_TEXT,
     OPENING_TEXT,
-    ChatFormat,
     Turn,
     fold_system,
     merge_same_role,
 )
-from local_llm.errors import WeightsError
 
 CONTROL = [*SPECIAL, *TURN_MARKS, UNFLAGGED]
 EXAMPLES = settings(max_examples=100, derandomize=True, deadline=None)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_llm.chat_format import Turn
 from local_llm.conversation_formats import (
     FORMATS,
     FormatChoice,
@@ -18,6 +17,7 @@ from local_llm.errors import DatasetError
 from local_llm.row_values import TURN_WITHOUT_TEXT, RowDropped
 from local_llm.settings_values import DATA_COLUMNS, DATA_FORMATS
 from local_llm.turn_repair import clean_turns
+from local_llm.turns import Turn
 
 WHERE = "data.json row 12"
 

@@ -15,7 +15,6 @@ from agentscope.event import TextBlockDeltaEvent
 from agentscope.message import Msg, ToolCallBlock, UserMsg
 from agentscope.pipeline import TeamMember, TeamPipeline
 from agentscope.types import ReplyFinishedReason
-from pydantic import BaseModel
 from scripted_agents import agent as scripted
 from scripted_agents import context, play, speakers, user
 from tiny_agents import answer, dialog_agent, entry, wrapper
@@ -293,17 +292,6 @@ async def test_an_empty_reply_ends_the_turn_and_the_talk_goes_on(project):
     chat_format.stop_ids = stops
     assert (await hub.speak(alice, user("Again?"))).get_text_content()
     assert len(context(bob)) == 1
-
-
-class City(BaseModel):
-    """What a structured answer would look like."""
-
-    name: str
-
-
-async def test_an_agent_asked_for_structured_output_refuses(model):
-    with pytest.raises(GenerationError, match="cannot be made to call"):
-        await dialog_agent(model).reply(user(QUESTION), structured_schema=City)
 
 
 async def test_a_long_conversation_goes_on_in_a_small_context(small, prompts):

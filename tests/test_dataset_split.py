@@ -5,13 +5,13 @@ import itertools
 
 import pytest
 
-from local_llm.chat_format import Turn
 from local_llm.dataset_split import (
     Conversation,
     answered_in_training,
     split_conversations,
     times_in_epoch,
 )
+from local_llm.turns import Turn
 
 
 def conversation(question: str) -> Conversation:

@@ -202,7 +202,7 @@ def test_a_conversion_that_was_broken_off_is_made_again(
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     install(monkeypatch, writing(CONTENT), sha256)
     calls = stand_in_for_the_readers(monkeypatch)
-    half = cache / f"gguf-v1-{sha256[:16]}"
+    half = cache / f"gguf-v2-{sha256[:16]}"
     half.mkdir(parents=True)
     (half / "w").write_bytes(b"half")
     assert (embedded_folder(cache, silent) / "w").read_bytes() == CONTENT

@@ -24,6 +24,7 @@ CODES = {
     "TrainingInterrupted": 3,
     "ProcessLost": 3,
     "GenerationError": 3,
+    "NotACall": 3,
 }
 
 

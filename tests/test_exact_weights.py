@@ -3,7 +3,8 @@
 
 On CPUs with AVX512-BF16 the first evaluation-mode forward packs 4-bit weights
 into a form without a gradient; elsewhere nothing is packed, and these tests
-show that nothing else gets in the way.
+show that nothing else gets in the way. Every head counts as wide here, so that
+it is switched too where the CPU can.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ from tiny_models import (
     save_model,
 )
 
+from local_llm import int8_head
 from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.exact_weights import ExactWeights
@@ -32,6 +34,11 @@ packs = pytest.mark.skipif(
 )
 QUESTION = "What is the capital of France?"
 ROW = conversation(QUESTION, "The capital of France is Paris.")
+
+
+@pytest.fixture(autouse=True)
+def every_head_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8_head, "LEAST_WEIGHTS", 1)
 
 
 @pytest.fixture(name="folders", params=[gemma, gemma3])

@@ -15,10 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.chat_template_utils import gemma_chat_template
 
 from local_llm.atomic_files import MANIFEST_NAME
-from local_llm.chat_format import ChatFormat, Turn
+from local_llm.chat_format import ChatFormat
 from local_llm.embedded_model import embedded_folder
 from local_llm.gguf_export import write_gguf
 from local_llm.surroundings import cache_folder
+from local_llm.turns import Turn
 
 CONVERSATIONS = (
     Path(__file__).resolve().parents[1] / "data/assistant_conversations.json"

@@ -41,11 +41,12 @@ from transformers import (
 
 from local_llm import adapters, disk_room
 from local_llm.base_model import load_private_model
-from local_llm.chat_format import ChatFormat, Turn
+from local_llm.chat_format import ChatFormat
 from local_llm.errors import CheckpointError, WeightsError
 from local_llm.gguf_export import check_convertible, write_gguf
 from local_llm.gguf_tensors import Kind
 from local_llm.merged_model import write_merged_model
+from local_llm.turns import Turn
 
 LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
 WITH_SPACE = partial(sentencepiece, prefix_space=True)

@@ -4,8 +4,9 @@
 from tiny_agents import messages_of
 
 from alpha_umi.call_grammar import call_grammar, longest_call_tokens
-from alpha_umi.held_calls import HeldCall, HeldCalls
+from alpha_umi.held_calls import HeldCalls
 from alpha_umi.protocol import Tool
+from local_llm.held_replies import HeldReply
 
 ADD = Tool("add", arguments={"a": "integer", "b": "integer"})
 NOW = Tool("now")
@@ -16,7 +17,7 @@ def test_a_call_has_the_grammar_of_its_tools_and_room_for_the_longest() -> (
     None
 ):
     held = HeldCalls().of([ADD, NOW])
-    assert held == HeldCall(
+    assert held == HeldReply(
         call_grammar([ADD, NOW]),
         longest_call_tokens([ADD, NOW]),
     )

@@ -1,6 +1,8 @@
 # -*- coding: utf-8 -*-
 """Messages of AgentScope as the turns of a local model."""
 
+import json
+
 import pytest
 from agentscope.message import (
     AssistantMsg,
@@ -21,13 +23,15 @@ from huggingface_formatter import (
     HuggingFaceMultiAgentFormatter,
     ServedChatFormatter,
 )
-from local_llm.chat_format import CONTINUE_TEXT, OPENING_TEXT
 from local_llm.errors import GenerationError
+from local_llm.tool_calls import ToolCall, render_call, render_result
+from local_llm.turns import CONTINUE_TEXT, OPENING_TEXT
 
 pytestmark = pytest.mark.asyncio
 
 CALL = ToolCallBlock(id="1", name="weather", input='{"city": "Paris"}')
 RESULT = ToolResultBlock(id="1", name="weather", output="sunny")
+CALL_TEXT = render_call(ToolCall("weather", {"city": "Paris"}))
 IMAGE = DataBlock(source=Base64Source(data="aGk=", media_type="image/png"))
 SOUND = DataBlock(
     source=URLSource(url="https://example.com/a", media_type="audio/mp3"),
@@ -71,11 +75,11 @@ async def test_a_turn_is_a_role_and_a_content_and_nothing_else():
             HintBlock(hint=[TextBlock(text="one"), TextBlock(text="two")]),
             [("user", "one\ntwo")],
         ),
-        (CALL, [("assistant", '[call of weather: {"city": "Paris"}]')]),
-        (RESULT, [("user", "[result of weather: sunny]")]),
+        (CALL, [("assistant", CALL_TEXT)]),
+        (RESULT, [("user", render_result("sunny"))]),
         (
             ToolResultBlock(id="1", name="f", output=[TextBlock(text="a")]),
-            [("user", "[result of f: a]")],
+            [("user", render_result("a"))],
         ),
     ],
     ids=["text", "thinking", "hint", "hints", "call", "result", "results"],
@@ -96,9 +100,8 @@ async def test_blocks_of_one_message_keep_their_order():
         ],
     )
     assert await turns(reply) == [
-        ("assistant", "One moment."),
-        ("assistant", '[call of weather: {"city": "Paris"}]'),
-        ("user", "[result of weather: sunny]"),
+        ("assistant", f"One moment.\n{CALL_TEXT}"),
+        ("user", render_result("sunny")),
         ("assistant", "It is sunny."),
     ]
 
@@ -130,6 +133,24 @@ async def test_only_a_list_of_messages_is_taken(wrong):
         await HuggingFaceChatFormatter().format(wrong)
 
 
+async def test_results_stand_in_the_order_of_their_calls():
+    calls = [ToolCallBlock(id=n, name="f", input="{}") for n in "ab"]
+    results = [ToolResultBlock(id=n, name="f", output=n) for n in "ba"]
+    (_, called), (_, answered) = await turns(
+        AssistantMsg("Alice", [*calls, *results]),
+    )
+    assert called == "\n".join([render_call(ToolCall("f", {}))] * 2)
+    assert answered == f"{render_result('a')}\n{render_result('b')}"
+
+
+@pytest.mark.parametrize("written", ['{"city": Paris', "[1]", "5"])
+async def test_a_call_that_could_not_be_read_stays_as_it_was_written(written):
+    block = ToolCallBlock(id="1", name="weather", input=json.dumps(written))
+    assert await turns(AssistantMsg("Alice", [block])) == [
+        ("assistant", f"<tool_call>\n{written}\n</tool_call>"),
+    ]
+
+
 # -- several agents --------------------------------------------------------------
 
 ALICE = HuggingFaceMultiAgentFormatter(agent_name="Alice")
@@ -156,6 +177,18 @@ async def test_another_agent_that_says_nothing_leaves_no_name_behind():
 async def test_hints_of_another_agent_carry_no_name():
     hint = AssistantMsg("Bob", [HintBlock(hint="Go on.")])
     assert await turns(hint, formatter=ALICE) == [("user", "Go on.")]
+
+
+async def test_what_another_agent_calls_is_told_in_words():
+    assert await turns(
+        AssistantMsg("Bob", [CALL, RESULT]),
+        AssistantMsg("Alice", [CALL]),
+        formatter=ALICE,
+    ) == [
+        ("user", 'Bob calls weather: {"city": "Paris"}'),
+        ("user", "weather answers Bob: sunny"),
+        ("assistant", CALL_TEXT),
+    ]
 
 
 # -- served models ---------------------------------------------------------------

@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from agentscope.exception import StructuredOutputError
 from agentscope.message import AssistantMsg, SystemMsg, UserMsg
 from agentscope.model import FinishedReason
-from agentscope.tool import ToolChoice
-from pydantic import BaseModel
 from tiny_agents import (
     answer,
     asked,
     entry,
-    messages_of,
     respond,
     text_of,
     wrapper,
@@ -31,12 +27,6 @@ pytestmark = pytest.mark.asyncio
 
 QUESTION = "What is the capital of France?"
 OTHER = "And of Spain?"
-TOOLS = [
-    {
-        "type": "function",
-        "function": {"name": "ring", "description": "", "parameters": {}},
-    },
-]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +125,6 @@ async def test_usage_is_exact(request, kind):
     assert response.usage.input_tokens == len(ids)
     assert response.usage.output_tokens == 7
     assert await chosen.count_tokens(messages) == len(ids)
-    assert await chosen.count_tokens(messages, TOOLS) == len(ids)
 
 
 async def test_parameters_limit_and_change_the_reply(model):
@@ -204,45 +193,6 @@ async def test_an_explicit_context_limits_prompt_and_reply(tiny_folder):
 async def test_an_unknown_argument_is_refused(model):
     with pytest.raises(GenerationError, match="arguments: num_beams"):
         await model(asked(QUESTION), num_beams=4)
-
-
-@pytest.mark.parametrize("mode", ["required", "ring"])
-async def test_a_tool_cannot_be_demanded(model, mode):
-    with pytest.raises(GenerationError, match="cannot be made to call"):
-        await model(
-            asked(QUESTION), tools=TOOLS, tool_choice=ToolChoice(mode=mode)
-        )
-
-
-async def test_tools_are_left_out_with_one_warning(tiny_folder):
-    model = wrapper(tiny_folder, entry(local_model_path=str(tiny_folder)))
-    plain = await answer(model, QUESTION)
-    with messages_of("huggingface_model") as logged:
-        for mode in ("auto", "none"):
-            choice = ToolChoice(mode=mode)
-            offered = {"tools": TOOLS, "tool_choice": choice}
-            assert await answer(model, QUESTION, **offered) == plain
-    assert logged == ["tiny does not call tools; they are left out"]
-
-
-class City(BaseModel):
-    """What a structured answer would look like."""
-
-    name: str
-
-
-@pytest.mark.parametrize("schema", [City, City.model_json_schema()])
-@pytest.mark.parametrize("kind", ["model", "whole"])
-async def test_structured_output_is_refused_without_generating(
-    request,
-    kind,
-    schema,
-):
-    chosen = request.getfixturevalue(kind)
-    with forwards(chosen) as lengths:
-        with pytest.raises(StructuredOutputError):
-            await chosen.generate_structured_output(asked(QUESTION), schema)
-    assert lengths == []
 
 
 # -- leaving ---------------------------------------------------------------------------

@@ -1,25 +1,18 @@
 # -*- coding: utf-8 -*-
-"""Parameters of replies, and a worker's pieces as responses."""
+"""A worker's pieces as responses."""
 
 import asyncio
 
 import pytest
 from agentscope.model import ChatResponse
-from pydantic import ValidationError
 from tiny_agents import local_model
 
-from huggingface_replies import (
-    ReplyParameters,
-    changed,
-    generation_settings,
-    reply_stream,
-    whole_reply,
-)
+from huggingface_parameters import ReplyParameters
+from huggingface_replies import Asking, reply_stream, whole_reply
 from local_llm import reply_streams
-from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.local_model import LocalModel
-from local_llm.settings import GenerationSettings
+from local_llm.turns import Turn
 
 TURNS = [Turn("user", "What is the capital of France?")]
 
@@ -35,66 +28,7 @@ def local(project) -> LocalModel:
 async def parts_of(local, **parameters) -> list[ChatResponse]:
     """All responses of a stream."""
     chosen = ReplyParameters(**parameters)
-    return [part async for part in reply_stream(local, TURNS, chosen)]
-
-
-def test_a_reply_alone_can_have_other_parameters():
-    before = ReplyParameters(max_tokens=5, seed=1)
-    after = changed(before, {"seed": 2, "top_k": 3})
-    assert after == ReplyParameters(max_tokens=5, seed=2, top_k=3)
-    assert before.seed == 1
-
-
-def test_an_unknown_parameter_is_refused_with_the_known_ones():
-    with pytest.raises(GenerationError) as caught:
-        changed(ReplyParameters(), {"topp": 1, "num_beams": 4})
-    assert "unknown generation arguments: num_beams, topp" in str(caught.value)
-    assert "top_p" in caught.value.fix
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("max_tokens", 0),
-        ("temperature", 0),
-        ("temperature", 2.5),
-        ("top_p", 1.5),
-        ("top_k", -1),
-        ("repetition_penalty", 0.5),
-        ("seed", -1),
-        ("seed", "x"),
-    ],
-)
-def test_a_parameter_out_of_range_is_refused_by_name(name, value):
-    with pytest.raises(GenerationError, match=f"{name} is {value!r}: "):
-        changed(ReplyParameters(), {name: value})
-    with pytest.raises(ValidationError):
-        ReplyParameters(**{name: value})
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, {}),
-        ({"max_tokens": 5}, {}),
-        ({"grammar": "start: /a/"}, {}),
-        ({"seed": 3}, {"seed": 3}),
-        ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
-        ({"top_k": 0}, {"do_sample": True, "top_k": 0}),
-        (
-            {"temperature": 0.5, "do_sample": False},
-            {"do_sample": False, "temperature": 0.5},
-        ),
-    ],
-)
-def test_parameters_go_before_the_config_and_may_switch_sampling_on(
-    given,
-    expected,
-):
-    default = GenerationSettings(repetition_penalty=1.15)
-    settings = generation_settings(ReplyParameters(**given), default)
-    wanted = {"repetition_penalty": 1.15, **expected}
-    assert settings == GenerationSettings(**wanted)
+    return [part async for part in reply_stream(Asking(local, TURNS, chosen))]
 
 
 @pytest.mark.asyncio
@@ -124,7 +58,9 @@ async def test_usage_counts_prompt_and_reply_exactly(local):
 async def test_the_whole_reply_is_the_text_of_its_parts(local):
     parts = await parts_of(local)
     text = "".join(block.text for part in parts for block in part.content)
-    whole = await whole_reply(reply_stream(local, TURNS, ReplyParameters()))
+    whole = await whole_reply(
+        reply_stream(Asking(local, TURNS, ReplyParameters()))
+    )
     (block,) = whole.content
     assert block.text == text
     assert whole.is_last
@@ -177,7 +113,7 @@ def test_a_piece_that_comes_after_the_loop_is_closed_is_dropped(
     monkeypatch.setattr(local, "submit", requests.append)
 
     async def leave() -> None:
-        stream = reply_stream(local, TURNS, ReplyParameters())
+        stream = reply_stream(Asking(local, TURNS, ReplyParameters()))
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.01)
         waiting.cancel()

@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.hub_token",
         "local_llm.model_lock",
         "local_llm.resume_rules",
+        "local_llm.schema_checks",
         "local_llm.settings_file",
         "local_llm.processes",
         "local_llm.reply_requests",
@@ -52,13 +53,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.bounded_values", "local_llm.schema_parts"),
     ("local_llm.bounded_schemas",),
     ("local_llm.grammars",),
+    ("local_llm.held_replies",),
     # 2: the forms of conversations and of tools, the access to the hub
-    ("local_llm.text_encoding",),
-    (
-        "local_llm.chat_format",
-        "local_llm.hub_access",
-        "local_llm.tool_calls",
-    ),
+    ("local_llm.text_encoding", "local_llm.tool_calls", "local_llm.turns"),
+    ("local_llm.wire_formats",),
+    ("local_llm.reply_parts",),
+    ("local_llm.template_tools",),
+    ("local_llm.chat_format", "local_llm.hub_access"),
     ("local_llm.row_values",),
     ("local_llm.tool_turns",),
     ("local_llm.message_formats", "local_llm.text_formats"),
@@ -75,11 +76,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_conversion",
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
+        "local_llm.int8_head",
         "local_llm.labelled_loss",
         "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
         "local_llm.model_step",
+        "local_llm.one_query_attention",
         "local_llm.reply_text",
         "local_llm.reports",
         "local_llm.slot_cache",
@@ -91,6 +94,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.dataset_account",
         "local_llm.dataset_hub",
         "local_llm.dataset_paths",
+        "local_llm.decoding_parts",
         "local_llm.doctor",
         "local_llm.embedded_model",
         "local_llm.gguf_tensors",
@@ -110,7 +114,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.model_card",
         "local_llm.model_sources",
     ),
-    ("local_llm.chat_datasets", "local_llm.report_pages"),
+    (
+        "local_llm.chat_datasets",
+        "local_llm.quantized_copies",
+        "local_llm.report_pages",
+    ),
+    ("local_llm.model_weights",),
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
@@ -242,7 +251,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("alpha_umi.comparison_data",),
     # 6: the chat model
-    ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
+    (
+        "huggingface_credential",
+        "huggingface_formatter",
+        "huggingface_offers",
+        "huggingface_parameters",
+        "small_contexts",
+    ),
+    ("huggingface_replies",),
+    ("huggingface_structured",),
+    ("huggingface_chat",),
     ("huggingface_model",),
     ("chat_models",),
     # 7: the agent, the hub, the terminal
@@ -266,11 +284,15 @@ USERS_OF_AGENTSCOPE = {
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
+    "huggingface_chat",
     "huggingface_credential",
     "huggingface_formatter",
     "huggingface_model",
+    "huggingface_offers",
     "huggingface_replies",
+    "huggingface_structured",
     "msghub",
+    "small_contexts",
     "talking",
     "tool_agents",
 }
@@ -284,7 +306,7 @@ CATCHES_EVERYTHING = {
     # the last one above everything: no traceback without --debug
     "program_frame",
     "local_llm.export",  # the same, of another program
-    "local_llm.base_model",  # the loaders raise plain Exception
+    "local_llm.model_weights",  # the loaders raise plain Exception
     "local_llm.reply_rows",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
     "alpha_umi.tool_runs",  # tools of others raise what they like

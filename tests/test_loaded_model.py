@@ -12,7 +12,6 @@ from tiny_models import gemma, make_tokenizer, save_model
 
 from local_llm import loaded_model
 from local_llm.adapter_files import ADAPTER_FILE, BASE_FILE
-from local_llm.chat_format import Turn
 from local_llm.errors import (
     ConfigError,
     GenerationError,
@@ -21,6 +20,7 @@ from local_llm.errors import (
 )
 from local_llm.local_model import LocalModel
 from local_llm.reports import read_report
+from local_llm.turns import Turn
 
 QUESTION = "Question 3?"
 

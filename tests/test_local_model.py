@@ -25,7 +25,6 @@ from local_llm import atomic_files, checkpoints, disk_room, runs
 from local_llm import fine_tuning as fine_tuning_module
 from local_llm.adapters import active_adapter
 from local_llm.base_model import BaseModel
-from local_llm.chat_format import Turn
 from local_llm.errors import (
     CheckpointError,
     ConfigError,
@@ -36,6 +35,7 @@ from local_llm.errors import (
 from local_llm.local_model import LocalModel
 from local_llm.reports import RunReport, read_report
 from local_llm.trained_weights import TrainedWeights
+from local_llm.turns import Turn
 
 QUESTION = "Question 3?"
 CONTINUED = {"continue_lora_finetuning": True}

@@ -27,7 +27,6 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from local_llm import adapters, merged_model
 from local_llm.base_model import load_base_model, load_private_model
-from local_llm.chat_format import Turn
 from local_llm.errors import CheckpointError, WeightsError
 from local_llm.finished_runs import (
     Precision,
@@ -43,6 +42,7 @@ from local_llm.merged_model import (
 )
 from local_llm.model_sources import LoadRequest
 from local_llm.surroundings import cache_folder
+from local_llm.turns import Turn
 
 PROJECT = Path(__file__).resolve().parents[1]
 NEW_TOKENS = 24

@@ -27,6 +27,7 @@ from transformers import (
     T5Config,
 )
 
+from local_llm import int8_head
 from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel
 from local_llm.errors import ConfigError, WeightsError
@@ -151,6 +152,18 @@ def test_a_reply_adds_what_is_estimated_for_packed_weights(tiny) -> None:
     found = sum(data.nbytes + state.absmax.nbytes for data, state in packed)
     assert shape_like(tiny).packed_bytes == found
     assert bool(found) == has_avx512bf16()
+
+
+def test_a_reply_adds_what_is_estimated_for_a_wide_head(
+    tiny: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without = shape_like(tiny).packed_bytes
+    monkeypatch.setattr(int8_head, "LEAST_WEIGHTS", 1)
+    rows, columns = tiny.model.get_output_embeddings().weight.shape
+    expected = int8_head.copy_bytes(rows, columns)
+    found = shape_like(tiny).packed_bytes - without
+    assert found == (expected if int8_head.cpu_has_vnni() else 0)
 
 
 def test_what_is_kept_for_the_backward_pass_is_estimated_within_a_tenth(

@@ -36,8 +36,9 @@ def test_what_changes_the_weights_changes_the_key() -> None:
         replace(REQUEST, revision="v1").key(),
         replace(REQUEST, tokenizer="/somewhere").key(),
         replace(REQUEST, quantization={}).key(),
+        replace(REQUEST, fast_head=False).key(),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_token_cache_and_the_default_written_out_do_not() -> None:

@@ -11,9 +11,10 @@ from tiny_gguf import byte_level, sentencepiece
 from tiny_models import CHATML, TURN_MARKS
 from transformers import PreTrainedTokenizerBase
 
-from local_llm.chat_format import ChatFormat, Turn, merge_same_role
+from local_llm.chat_format import ChatFormat
 from local_llm.errors import WeightsError
 from local_llm.ollama import go_template, write_modelfile
+from local_llm.turns import Turn, merge_same_role
 
 SYSTEM = Turn("system", "You are a dog.")
 HI, HELLO = Turn("user", "Hi!"), Turn("assistant", "Hello.")

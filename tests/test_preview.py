@@ -6,10 +6,11 @@ from tiny_models import conversation, make_tokenizer
 from trl.chat_template_utils import gemma_chat_template
 
 from local_llm.chat_datasets import Conversation
-from local_llm.chat_format import ChatFormat, Turn
+from local_llm.chat_format import ChatFormat
 from local_llm.labelled_loss import IGNORED
 from local_llm.preview import preview_rows
 from local_llm.training_rows import render_rows
+from local_llm.turns import Turn
 
 SHORT = conversation("Hi", "Hello.", "And?", "Bye.", where="row 1")
 LONG = conversation("Hi", "Hello. " * 20, where="row 2")

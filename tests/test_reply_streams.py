@@ -9,11 +9,11 @@ import pytest
 from tiny_agents import local_model
 from tiny_models import reply
 
-from local_llm.chat_format import Turn
 from local_llm.errors import GenerationError
 from local_llm.generation import Piece, Request
 from local_llm.local_model import LocalModel
 from local_llm.reply_streams import stream_request
+from local_llm.turns import Turn
 
 QUESTION = "What is the capital of France?"
 

@@ -77,6 +77,15 @@ def test_a_request_carries_the_settings_with_absolute_paths(here, tmp_path):
     assert (request.device, request.cache) == ("cpu", tmp_path / "cache")
 
 
+def test_a_request_says_what_may_be_fast_and_what_kept(here):
+    named = {"pretrained_model_name_or_path": "google/gemma-7b"}
+    request = load_request(settings(**named), here)
+    assert (request.fast_head, request.keep_quantized) == (True, True)
+    off = settings(**named, fast_head=False, keep_quantized=False)
+    request = load_request(off, here)
+    assert (request.fast_head, request.keep_quantized) == (False, False)
+
+
 def test_a_hub_id_stays_one_unless_a_path_of_that_name_exists(here, tmp_path):
     named = settings(
         pretrained_model_name_or_path="google/gemma-7b",

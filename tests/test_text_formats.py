@@ -3,11 +3,11 @@
 
 import pytest
 
-from local_llm.chat_format import PLAIN_TEXT, Turn
 from local_llm.errors import DatasetError
 from local_llm.row_values import RowDropped, WrittenTurn
 from local_llm.text_formats import read_alpaca, read_lima, read_text
 from local_llm.tool_calls import render_tools
+from local_llm.turns import PLAIN_TEXT, Turn
 
 WHERE = "data.json row 12"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from local_llm.chat_format import Role
 from local_llm.errors import DatasetError
 from local_llm.row_values import RowDropped, TableObject
 from local_llm.tool_calls import ToolCall, render_call, render_result
@@ -19,6 +18,7 @@ from local_llm.tool_turns import (
     read_calls,
     read_tools,
 )
+from local_llm.turns import Role
 
 WHERE = "data.json row 12"
 CALL = ToolCall("f", {"x": 1})

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_llm.chat_format import Turn
 from local_llm.errors import DatasetError
 from local_llm.row_values import RowDropped
 from local_llm.turn_repair import (
@@ -21,6 +20,7 @@ from local_llm.turn_repair import (
     clean_turns,
     repair_turns,
 )
+from local_llm.turns import Turn
 
 WHERE = "data.json row 12"
 ROLES = {"s": "system", "u": "user", "a": "assistant"}

@@ -32,7 +32,6 @@ from transformers import (
 
 from local_llm.base_model import BaseModel, LoadRequest, load_base_model
 from local_llm.chat_datasets import Conversation
-from local_llm.chat_format import Turn
 from local_llm.chat_trainer import ChatTrainer
 from local_llm.generation import Piece, Request, engine_of
 from local_llm.model_restoration import restored_for_replies
@@ -41,6 +40,7 @@ from local_llm.trained_weights import TrainedWeights
 from local_llm.training import TrainingRun
 from local_llm.training_history import TrainingHistory
 from local_llm.training_rows import TrainingRows
+from local_llm.turns import Turn
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 TURN_MARKS = ["<start_of_turn>", "<end_of_turn>"]
@@ -188,13 +188,16 @@ def prompt(base: BaseModel, text: str) -> list[int]:
 
 
 def generate(base: BaseModel, text: str, **more: Any) -> list[Piece]:
-    """All pieces of the reply to one question."""
+    """All pieces of the reply to one question, when its worker has left the
+    model."""
     request = Request(
         prompt_ids=prompt(base, text),
         deliver=lambda delivery: None,
         **{"max_new_tokens": 12, "timeout_s": 60.0, **more},
     )
-    return list(engine_of(base).stream(request))
+    pieces = list(engine_of(base).stream(request))
+    with base.lock.generating(60.0):
+        return pieces
 
 
 def reply(base: BaseModel, text: str, **more: Any) -> str:

@@ -5,7 +5,7 @@ with control strings planted in every disguise."""
 from collections.abc import Callable, Sequence
 from random import Random
 
-from local_llm.chat_format import Turn
+from local_llm.turns import Turn
 
 WORDS = (
     "the cat sat on a mat and asked why water boils at altitude",

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from local_llm.chat_format import Turn
 from local_llm.conversation_formats import FORMATS, detect_format
+from local_llm.turns import Turn
 
 SPOKEN = ("content", "value")
 CALLS = ("tool_calls", "function_call")

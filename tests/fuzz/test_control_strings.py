@@ -27,8 +27,9 @@ from trl.chat_template_utils import (
 
 from huggingface_formatter import HuggingFaceMultiAgentFormatter
 from local_llm.base_model import LoadRequest, load_tokenizer
-from local_llm.chat_format import ChatFormat, Turn
+from local_llm.chat_format import ChatFormat
 from local_llm.surroundings import cache_folder
+from local_llm.turns import Turn
 
 CASES = 10_000
 SEED = 11

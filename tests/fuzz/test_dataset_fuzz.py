@@ -39,9 +39,10 @@ from local_llm.chat_datasets import (
     load_chat_data,
     to_turns,
 )
-from local_llm.chat_format import PLAIN_TEXT, ChatFormat
+from local_llm.chat_format import ChatFormat
 from local_llm.dataset_files import read_file
 from local_llm.errors import LocalLLMError
+from local_llm.turns import PLAIN_TEXT
 
 ROWS_CASES, BYTES_CASES = 2500, 600
 """How many different ones at least; some more are drawn than that."""

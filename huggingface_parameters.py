@@ -1,0 +1,111 @@
+# -*- coding: utf-8 -*-
+"""How replies of a local model are generated: what can be asked for.
+
+Checks values; knows no models. Raises GenerationError.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from local_llm.errors import GenerationError
+from local_llm.settings import GenerationSettings
+
+
+class ReplyParameters(BaseModel):
+    """How replies are generated; what is left empty comes from the
+    config."""
+
+    max_tokens: int | None = Field(
+        default=None,
+        title="Max Tokens",
+        description="The longest reply, in tokens.",
+        gt=0,
+    )
+    do_sample: bool | None = Field(
+        default=None,
+        title="Sample",
+        description="Whether tokens are drawn; else the likeliest wins.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        title="Temperature",
+        description="Evens out the probabilities above 1. Used when "
+        "tokens are drawn.",
+        gt=0,
+        le=2,
+    )
+    top_p: float | None = Field(
+        default=None,
+        title="Top P",
+        description="The share of probability that is drawn from.",
+        gt=0,
+        le=1,
+    )
+    top_k: int | None = Field(
+        default=None,
+        title="Top K",
+        description="How many tokens are drawn from; 0 for all.",
+        ge=0,
+    )
+    repetition_penalty: float | None = Field(
+        default=None,
+        title="Repetition penalty",
+        description="Above 1, tokens used before get less likely.",
+        ge=1,
+        le=2,
+    )
+    seed: int | None = Field(
+        default=None,
+        title="Seed",
+        description="Makes drawn replies repeatable.",
+        ge=0,
+    )
+    grammar: str | None = Field(
+        default=None,
+        title="Grammar",
+        description="What the reply follows, in the Lark syntax of "
+        "llguidance; not part of a config.",
+    )
+
+
+def changed(
+    parameters: ReplyParameters,
+    changes: Mapping[str, Any],
+) -> ReplyParameters:
+    """Parameters with some fields replaced.
+
+    Raises:
+        `GenerationError`: A field does not exist or is out of range.
+    """
+    unknown = changes.keys() - ReplyParameters.model_fields.keys()
+    if unknown:
+        raise GenerationError(
+            f"unknown generation arguments: {', '.join(sorted(unknown))}",
+            fix=f"use {', '.join(ReplyParameters.model_fields)}",
+        )
+    try:
+        return ReplyParameters(**{**parameters.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise GenerationError(
+            f"{first['loc'][0]} is {first['input']!r}: {first['msg']}",
+        ) from error
+
+
+def generation_settings(
+    parameters: ReplyParameters,
+    default: GenerationSettings,
+) -> GenerationSettings:
+    """The config's choice, with what the parameters say in its place.
+
+    A parameter that matters only when tokens are drawn makes them be drawn.
+    """
+    given = parameters.model_dump(exclude_none=True)
+    for own in ("max_tokens", "grammar"):
+        given.pop(own, None)
+    if not {"temperature", "top_p", "top_k"}.isdisjoint(given):
+        given.setdefault("do_sample", True)
+    return dataclasses.replace(default, **given)

@@ -1,0 +1,108 @@
+# -*- coding: utf-8 -*-
+"""Structured output of a local model: objects that fit a schema, always.
+
+A grammar holds the reply to the schema and lets it end within the context.
+Knows no messages. Raises ConfigError for a schema that no grammar can be made
+of, GenerationError where nothing fits, and StructuredOutputError.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from agentscope.exception import StructuredOutputError
+from agentscope.model import ChatUsage, StructuredResponse
+from pydantic import BaseModel, ValidationError
+
+from huggingface_replies import Asking, added_usage
+from local_llm.held_replies import Form, HeldReply, held_replies, object_schema
+from local_llm.schema_checks import mismatch
+from local_llm.tool_calls import decode
+from local_llm.turns import Turn
+
+_WORDS = "Answer with one JSON object and nothing else. It fits this schema:"
+
+Wanted = type[BaseModel] | dict[str, Any]
+
+
+async def structured_reply(
+    asking: Asking,
+    wanted: Wanted,
+) -> StructuredResponse:
+    """Ask for an object of a schema.
+
+    Args:
+        asking (`Asking`):
+            The conversation.
+        wanted (`type[BaseModel] | dict[str, Any]`):
+            The schema, or a model that has one.
+
+    Returns:
+        `StructuredResponse`: The object, which fits.
+
+    Raises:
+        `ConfigError`: The schema is malformed or uses what is not supported.
+        `GenerationError`: Even the shortest object may not fit the context;
+            says the numbers. Or there is no reply.
+        `StructuredOutputError`: The reply was not finished in time, or the
+            model's own checks refuse it.
+    """
+    schema = wanted if isinstance(wanted, dict) else wanted.model_json_schema()
+    words = Turn("user", f"{_WORDS}\n{_brief(schema)}")
+    asking = replace(asking, turns=[*asking.turns, words])
+    room = asking.room()
+    form = Form("structured output", object_schema(schema))
+    tries = held_replies([form], asking.parameters.max_tokens or room, room)
+    spent = ChatUsage(0, 0, 0.0)
+    for held in tries:
+        text, usage, reason = await _text(asking, held)
+        spent = added_usage(spent, usage)
+        if reason != "length":
+            break
+    if reason != "stop":
+        raise StructuredOutputError(f"the object was not finished: {reason}")
+    value = decode(text)
+    _check(value, wanted, schema)
+    return StructuredResponse(content=value, usage=spent)
+
+
+async def _text(
+    asking: Asking,
+    held: HeldReply,
+) -> tuple[str, ChatUsage, str | None]:
+    async with aclosing(asking.pieces(held)) as pieces:
+        heard = [one async for one in pieces]
+    last, usage = heard[-1]
+    text = "".join(piece.text for piece, _ in heard)
+    return text, usage, last.finish_reason
+
+
+def _check(value: object, wanted: Wanted, schema: Mapping[str, Any]) -> None:
+    problem = mismatch(value, schema)
+    if problem:
+        raise StructuredOutputError(f"the values {problem}")
+    if isinstance(wanted, dict):
+        return
+    try:
+        wanted.model_validate(value)
+    except ValidationError as error:
+        raise StructuredOutputError(str(error)) from error
+
+
+def _brief(schema: object) -> str:
+    return json.dumps(_untitled(schema), ensure_ascii=False)
+
+
+def _untitled(schema: object) -> object:
+    """A schema without the titles that repeat its names."""
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _untitled(one)
+        for key, one in schema.items()
+        if not (key == "title" and isinstance(one, str))
+    }
