@@ -8,6 +8,7 @@ the embedding. Takes no lock. Raises nothing.
 from collections.abc import Iterator
 
 import torch
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import (
     AuxiliaryTrainingWrapper,
@@ -17,7 +18,7 @@ from peft.utils.other import (
 
 def use_adapter(model: torch.nn.Module, name: str | None) -> None:
     """Let a model compute with one of its adapters, or without for None."""
-    for layer in _tuner_layers(model):
+    for layer in tuner_layers(model):
         layer.enable_adapters(name is not None)
         if name is not None:
             layer.set_adapter(name)
@@ -68,15 +69,43 @@ def reads_base_weights(model: torch.nn.Module, name: str) -> bool:
     only with their product, as DoRA does with their norms."""
     return any(
         name in getattr(layer, "lora_magnitude_vector", ())
-        for layer in _tuner_layers(model)
+        for layer in tuner_layers(model)
     )
 
 
-def _tuner_layers(model: torch.nn.Module) -> Iterator[BaseTunerLayer]:
+def is_low_rank_only(model: torch.nn.Module, name: str) -> bool:
+    """Whether an adapter is low-rank matrices of linear layers and nothing
+    else, so that `LoraRows` can compute it."""
+    layers = [one for one in tuner_layers(model) if _is_on(one, name)]
+    return all(_is_plain(one, name) for one in layers) and not any(
+        name in _names_on(layer) for layer in _extra_layers(model)
+    )
+
+
+def tuner_layers(model: torch.nn.Module) -> Iterator[BaseTunerLayer]:
+    """The layers of a model that peft has wrapped."""
     return (
         module
         for module in model.modules()
         if isinstance(module, BaseTunerLayer)
+    )
+
+
+def _is_on(layer: BaseTunerLayer, name: str) -> bool:
+    return any(
+        name in getattr(layer, part, ()) for part in layer.adapter_layer_names
+    )
+
+
+def _is_plain(layer: BaseTunerLayer, name: str) -> bool:
+    """Whether an adapter adds to a layer the product of two matrices."""
+    return (
+        isinstance(layer, LoraLayer)
+        and name in layer.lora_A
+        and isinstance(layer.lora_A[name], torch.nn.Linear)
+        and name not in layer.lora_variant
+        and not layer.lora_bias[name]
+        and not layer.merged
     )
 
 

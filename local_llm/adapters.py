@@ -199,6 +199,16 @@ def remove_adapter(base: BaseModel, name: str) -> None:
         _detach(base, name)
 
 
+def check_has(base: BaseModel, name: str | None) -> None:
+    """peft's layers take any name, and compute without an unknown one.
+
+    Raises:
+        `WeightsError`: The base model has no adapter of that name.
+    """
+    if name is not None and name not in peft_model(base).peft_config:
+        raise WeightsError(f"{base.name} has no adapter {name!r}")
+
+
 @contextlib.contextmanager
 def active_adapter(base: BaseModel, name: str | None) -> Iterator[None]:
     """Compute with one adapter, or with the bare base for None.
@@ -208,9 +218,7 @@ def active_adapter(base: BaseModel, name: str | None) -> Iterator[None]:
     Raises:
         `WeightsError`: The base model has no adapter of that name.
     """
-    # peft's layers take any name, and compute without an unknown one.
-    if name is not None and name not in peft_model(base).peft_config:
-        raise WeightsError(f"{base.name} has no adapter {name!r}")
+    check_has(base, name)
     use_adapter(base.model, name)
     try:
         yield
@@ -308,8 +316,7 @@ def _detach(base: BaseModel, name: str) -> None:
 def _changing(base: BaseModel) -> Iterator[None]:
     """Nobody else uses the model, and its 4-bit weights are the exact ones:
     reading the state of a packed layer un-packs it, which rounds it."""
-    with base.lock.training(LOCK_TIMEOUT_S):
-        base.lock.training_progress = "changing adapters"
+    with base.lock.changing(LOCK_TIMEOUT_S):
         base.weights.use_for_training()
         yield
 

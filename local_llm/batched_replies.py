@@ -1,25 +1,23 @@
 # -*- coding: utf-8 -*-
-"""Replies to many prompts at once, where nobody waits for the first word.
+"""Replies to many prompts, where nobody waits for the first word.
 
-For evaluations: prompts of like length share a batch, each reply is greedy.
-Takes the model's lock for each batch, so that other requests come between.
-Knows no turns. Raises GenerationError.
+For evaluations: greedy, by the worker of the model, which takes other requests
+in between. Knows no turns. Raises GenerationError and WeightsError.
 """
 
+import functools
+import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
 
-import torch
-from transformers import GenerationConfig
-
-from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
+from .decoder import MOST_ROWS
 from .errors import GenerationError
+from .generation import Delivery, Failure, Piece, Request, engine_of
 
-BATCH_TOKENS = 4096
-"""Prompt tokens of a batch, padding included; a CPU gains little from more,
-and the cache of a batch is of this order."""
-
-_LOCK_TIMEOUT_S = 600.0
+_TIMEOUT_S = 3600.0
+"""For one reply, the wait before it included."""
 
 
 def batched_replies(
@@ -27,7 +25,6 @@ def batched_replies(
     adapter: str | None,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    batch_tokens: int = BATCH_TOKENS,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[str]:
     """Reply to every prompt, greedily.
@@ -44,10 +41,8 @@ def batched_replies(
             Token ids, each of shape (tokens,).
         max_new_tokens (`int`):
             The longest reply, in tokens.
-        batch_tokens (`int`, optional):
-            Prompt tokens of one batch, padding included.
         on_progress (`Callable[[int], None]`, optional):
-            Told after each batch how many replies there are.
+            Told now and then, and at the end, how many replies there are.
 
     Returns:
         `list[str]`: A text for each prompt, in their order.
@@ -55,17 +50,25 @@ def batched_replies(
     Raises:
         `GenerationError`: A prompt leaves no room for a reply, or the model
             is being trained.
+        `WeightsError`: There is no such adapter.
     """
     _check_fit(base, prompts, max_new_tokens)
     texts = [""] * len(prompts)
-    done = 0
-    for numbers in _batches(prompts, batch_tokens):
-        chosen = [prompts[number] for number in numbers]
-        replies = _reply(base, adapter, chosen, max_new_tokens)
-        for number, text in zip(numbers, replies, strict=True):
-            texts[number] = text
-        done += len(numbers)
-        on_progress(done)
+    inbox: SimpleQueue[tuple[int, Delivery]] = SimpleQueue()
+    left = threading.Event()
+    waiting = _requests(adapter, prompts, max_new_tokens, inbox, left)
+    try:
+        # Enough to fill the worker's batch, few enough not to fill its queue.
+        for request in itertools.islice(waiting, MOST_ROWS):
+            engine_of(base).submit(request)
+        for done in range(1, len(prompts) + 1):
+            _collect_until_one_ends(inbox, texts)
+            for request in itertools.islice(waiting, 1):
+                engine_of(base).submit(request)
+            if done % MOST_ROWS == 0 or done == len(prompts):
+                on_progress(done)
+    finally:
+        left.set()
     return texts
 
 
@@ -84,64 +87,47 @@ def _check_fit(
         )
 
 
-def _batches(
-    prompts: Sequence[Sequence[int]],
-    batch_tokens: int,
-) -> Iterator[list[int]]:
-    """Numbers of prompts, the longest first, so that memory runs out at the
-    first batch or never."""
-    order = sorted(range(len(prompts)), key=lambda n: -len(prompts[n]))
-    while order:
-        rows = max(1, batch_tokens // max(1, len(prompts[order[0]])))
-        yield order[:rows]
-        order = order[rows:]
-
-
-def _reply(
-    base: BaseModel,
+def _requests(
     adapter: str | None,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-) -> list[str]:
-    ids, mask = _padded_left(base, prompts)
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=list(base.chat_format.stop_ids),
-        pad_token_id=base.tokenizer.pad_token_id,
-        use_cache=True,
-    )
-    with base.lock.generating(_LOCK_TIMEOUT_S):
-        use_weights_for_replies(base, adapter)
-        with active_adapter(base, adapter), torch.inference_mode():
-            output = base.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                generation_config=config,
-            )
-    new = output[:, ids.shape[1] :].tolist()
-    return base.tokenizer.batch_decode(
-        [_until_stop(row, base.chat_format.stop_ids) for row in new],
-        skip_special_tokens=True,
-        clean_up_tokenization_spaces=False,
-    )
+    inbox: "SimpleQueue[tuple[int, Delivery]]",
+    left: threading.Event,
+) -> Iterator[Request]:
+    """The longest first, so that memory runs out at the first or never."""
+    for number in sorted(range(len(prompts)), key=lambda n: -len(prompts[n])):
+        yield Request(
+            list(prompts[number]),
+            functools.partial(_put, inbox, number),
+            max_new_tokens=max_new_tokens,
+            adapter=adapter,
+            timeout_s=_TIMEOUT_S,
+            cancelled=left,
+        )
 
 
-def _padded_left(
-    base: BaseModel,
-    prompts: Sequence[Sequence[int]],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, each of shape (prompts, tokens)."""
-    width = max(len(ids) for ids in prompts)
-    pad = base.tokenizer.pad_token_id
-    ids = [[pad] * (width - len(row)) + list(row) for row in prompts]
-    mask = [[0] * (width - len(row)) + [1] * len(row) for row in prompts]
-    return (
-        torch.tensor(ids, device=base.device),
-        torch.tensor(mask, device=base.device),
-    )
+def _put(
+    inbox: "SimpleQueue[tuple[int, Delivery]]",
+    number: int,
+    delivery: Delivery,
+) -> None:
+    inbox.put((number, delivery))
 
 
-def _until_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
-    ends = (place for place, one in enumerate(ids) if one in stop_ids)
-    return ids[: next(ends, len(ids))]
+def _collect_until_one_ends(
+    inbox: "SimpleQueue[tuple[int, Delivery]]",
+    texts: list[str],
+) -> None:
+    """Add the pieces to their texts until one of them is the last."""
+    last: Piece | None = None
+    while last is None or last.finish_reason is None:
+        try:
+            number, delivery = inbox.get(timeout=_TIMEOUT_S)
+        except Empty as error:
+            raise GenerationError(
+                f"the model gave no answer for {_TIMEOUT_S:.0f} s",
+            ) from error
+        if isinstance(delivery, Failure):
+            raise delivery.error
+        texts[number] += delivery.text
+        last = delivery

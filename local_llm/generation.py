@@ -1,136 +1,89 @@
 # -*- coding: utf-8 -*-
-"""Generates replies, one after the other, in one worker thread per model.
+"""Generates replies, many at once, in one worker thread for each model.
 
-Takes token ids and gives pieces of text. Adapter, seed, limits and the cancel
-flag belong to the request; who stops reading sets the flag and the worker is
-free within two tokens. Every error reaches the one who asked. Knows no turns
-and no AgentScope. Raises GenerationError.
+First come, first served: a request joins the replies that are running when
+there is room, and leaves them when it is over or nobody wants it any more.
+Requests whose adapters cannot share a batch take turns. Every error reaches
+the one who asked. Knows no turns and no AgentScope. Raises GenerationError.
 """
 
-import contextlib
-import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Literal
 
 import torch
-from transformers import (
-    GenerationConfig,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
-from transformers.generation.streamers import BaseStreamer
 
+from .adapter_layers import is_low_rank_only
 from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
-from .constrained import grammar_mask
-from .errors import GenerationError, LocalLLMError
+from .decoder import Decoder
+from .errors import GenerationError
+from .lora_rows import LoraRows
+from .prefix_cache import PrefixCache
+from .reply_batch import ReplyBatch
+from .reply_requests import (
+    Delivery,
+    Failure,
+    FinishReason,
+    Piece,
+    Request,
+    Sampling,
+)
+from .reply_rows import ReplyRow, attempt
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+__all__ = [
+    "Delivery",
+    "Failure",
+    "FinishReason",
+    "GenerationEngine",
+    "MAX_WAITING",
+    "Piece",
+    "Request",
+    "Sampling",
+    "engine_of",
+]
 
-log = logging.getLogger(__name__)
+UseAdapters = Callable[[Sequence[str | None]], None]
 
 MAX_WAITING = 64
 """Requests that may wait for one model; the next one is refused."""
 
-FinishReason = Literal["stop", "length", "cancelled", "timeout"]
-
-_UNFINISHED_CHARACTER = "\ufffd"
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen; the names are those of transformers."""
-
-    do_sample: bool = False
-    temperature: float = 0.7
-    top_p: float = 1.0
-    top_k: int = 50
-    repetition_penalty: float = 1.0
-    no_repeat_ngram_size: int = 0
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a reply.
-
-    Attributes:
-        text (`str`):
-            New text; the texts of all pieces together are the reply.
-        output_tokens (`int`):
-            Tokens generated so far.
-        finish_reason (`FinishReason | None`):
-            Set on the last piece.
-    """
-
-    text: str
-    output_tokens: int
-    finish_reason: FinishReason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What the one who asked gets instead of the next piece."""
-
-    error: LocalLLMError
-
-
-Delivery = Piece | Failure
-
-
-@dataclass(eq=False)
-class Request:
-    """One reply to generate.
-
-    Attributes:
-        prompt_ids (`list[int]`):
-            The prompt, shape (tokens,).
-        deliver (`Callable[[Delivery], None]`):
-            Called in the worker thread with each piece; must not block.
-        max_new_tokens (`int`):
-            The longest reply, in tokens.
-        sampling (`Sampling`):
-            How tokens are chosen.
-        adapter (`str | None`):
-            The adapter to use, None for the bare base model.
-        timeout_s (`float`):
-            From the submission to the last token, in seconds.
-        cancelled (`threading.Event`):
-            Set it to end the reply.
-        grammar (`str | None`):
-            What the reply follows, in the Lark syntax of llguidance; None for
-            any text. Cut at `max_new_tokens`, it is only the beginning of
-            what the grammar wants. Repeated n-grams are allowed in it.
-    """
-
-    prompt_ids: list[int]
-    deliver: Callable[[Delivery], None]
-    max_new_tokens: int = 256
-    sampling: Sampling = Sampling()
-    adapter: str | None = None
-    timeout_s: float = 600.0
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    grammar: str | None = None
+_PART_TOKENS_ON_CPU = 64
+_PART_TOKENS_ON_GPU = 256
+"""Of a prompt, read at once: others wait meanwhile, on two cores 0.3 s for 64
+tokens of a small model. What prompts begin with is kept in such parts."""
 
 
 class GenerationEngine:
-    """The worker of one base model; first come, first served.
+    """The worker of one base model.
+
+    A thread that dies fails the requests it had; the next one gets a new
+    thread.
 
     Args:
         base (`BaseModel`):
             The model to generate with.
+
+    Attributes:
+        prefixes (`PrefixCache`):
+            What prompts began with; counts the tokens that it has spared.
     """
 
     def __init__(self, base: BaseModel) -> None:
         self.base = base
-        self._places = threading.BoundedSemaphore(MAX_WAITING)
+        on_cpu = base.device.type == "cpu"
+        self.prefixes = PrefixCache(
+            _PART_TOKENS_ON_CPU if on_cpu else _PART_TOKENS_ON_GPU,
+        )
+        self._known_state: object = None
+        self._alone: dict[str | None, str | None] = {}
+        self._guard = threading.Lock()
+        self._waiting: deque[ReplyRow] = deque()
+        self._unfinished: list[ReplyRow] = []
+        self._is_serving = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="generation")
 
     def submit(self, request: Request) -> None:
@@ -142,13 +95,18 @@ class GenerationEngine:
         """
         self.base.lock.refuse_while_training()
         self._check_fits(request)
-        if not self._places.acquire(blocking=False):
-            raise GenerationError(
-                f"busy: {MAX_WAITING} requests are waiting",
-                fix="ask again later",
-            )
-        deadline = time.monotonic() + request.timeout_s
-        self._worker.submit(self._serve, request, deadline)
+        row = ReplyRow(self.base, request)
+        with self._guard:
+            if len(self._waiting) >= MAX_WAITING:
+                raise GenerationError(
+                    f"busy: {MAX_WAITING} requests are waiting",
+                    fix="ask again later",
+                )
+            self._waiting.append(row)
+            was_serving, self._is_serving = self._is_serving, True
+        if not was_serving:
+            serving = self._worker.submit(self._serve)
+            serving.add_done_callback(self._ended)
 
     def stream(self, request: Request) -> Iterator[Piece]:
         """Generate in the worker and give the pieces to this thread.
@@ -180,71 +138,98 @@ class GenerationEngine:
                 fix="shorten the conversation or the system prompt",
             )
 
-    def _serve(self, request: Request, deadline: float) -> None:
-        """Run one request; its errors go to the one who asked.
+    # -- in the worker -----------------------------------------------------
 
-        One of the two places that catch everything: generate raises whatever
-        the model, the kernels and the memory lead to.
-        """
-        try:
-            if request.cancelled.is_set():
-                request.deliver(Piece("", 0, "cancelled"))
-                return
-            with self.base.lock.generating(request.timeout_s):
-                self._generate(request, deadline)
-        except LocalLLMError as error:
-            request.deliver(Failure(error))
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            request.deliver(Failure(_out_of_memory(request, error)))
-        except Exception as error:  # noqa: BLE001
-            log.debug("generation failed", exc_info=True)
-            request.deliver(Failure(_failed(error)))
-        finally:
-            self._places.release()
+    def _serve(self) -> None:
+        """Reply until nobody waits."""
+        while (first := self._first_waiting()) is not None:
+            self._unfinished = [first]
+            attempt(self._unfinished, partial(self._serve_like, first))
 
-    def _generate(self, request: Request, deadline: float) -> None:
+    def _first_waiting(self) -> ReplyRow | None:
+        with self._guard:
+            while self._waiting and self._waiting[0].is_over:
+                self._waiting.popleft()
+            self._is_serving = bool(self._waiting)
+            return self._waiting[0] if self._waiting else None
+
+    def _serve_like(self, first: ReplyRow) -> None:
+        """Reply to all who can share a batch with one of them, as they
+        come."""
         base = self.base
-        streamer = _Deliverer(
-            base.tokenizer, base.chat_format.stop_ids, request
-        )
-        stop = _Stop(request, deadline)
-        masks = LogitsProcessorList()
-        if request.grammar is not None:
-            masks.append(grammar_mask(base, request.grammar))
-        ids = torch.tensor([request.prompt_ids], device=base.device)
-        use_weights_for_replies(base, request.adapter)
-        with (
-            active_adapter(base, request.adapter),
-            _random_state(request.sampling.seed, base.device),
-            torch.inference_mode(),
-        ):
-            base.model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                generation_config=self._generation_config(request),
-                logits_processor=masks,
-                stopping_criteria=StoppingCriteriaList([stop]),
-                streamer=streamer,
-            )
-        streamer.finish(stop.reason)
+        with base.lock.generating(first.request.timeout_s):
+            alone = self._alone_with(first.request.adapter)
+            use_weights_for_replies(base, alone)
+            with active_adapter(base, alone), torch.inference_mode():
+                if alone is not None:
+                    self._run_batch(alone, lambda rows: None)
+                    return
+                rows = LoraRows(base.model)
+                with rows.attached():
+                    self._run_batch(None, rows.use)
 
-    def _generation_config(self, request: Request) -> GenerationConfig:
-        room = self.base.context_size - len(request.prompt_ids)
-        sampling = request.sampling
-        names = ("temperature", "top_p", "top_k") if sampling.do_sample else ()
-        # A grammar demands what was said before, quotes and commas at least.
-        ngram = 0 if request.grammar else sampling.no_repeat_ngram_size
-        return GenerationConfig(
-            max_new_tokens=min(request.max_new_tokens, room),
-            do_sample=sampling.do_sample,
-            repetition_penalty=sampling.repetition_penalty,
-            no_repeat_ngram_size=ngram,
-            eos_token_id=list(self.base.chat_format.stop_ids),
-            pad_token_id=self.base.tokenizer.pad_token_id,
-            use_cache=True,
-            **{name: getattr(sampling, name) for name in names},
-        )
+    def _run_batch(self, alone: str | None, use_adapters: UseAdapters) -> None:
+        decoder = Decoder(self.base.model, use_adapters, self.prefixes)
+        next_row = partial(self._next_like, alone)
+        ReplyBatch(decoder, next_row, self._check_waiting).run()
+
+    def _next_like(self, alone: str | None) -> ReplyRow | None:
+        """The first in the queue, if it can share the batch that runs; who
+        wants to change the model comes before it."""
+        with self._guard:
+            first = self._waiting[0] if self._waiting else None
+        if first is None or self.base.lock.is_wanted:
+            return None
+        if self._alone_with(first.request.adapter) != alone:
+            return None
+        with self._guard:
+            self._waiting.popleft()
+        self._unfinished[:] = [
+            row for row in (*self._unfinished, first) if not row.is_over
+        ]
+        return first
+
+    def _check_waiting(self) -> None:
+        """Answer those in the queue who do not want to wait any more."""
+        with self._guard:
+            waiting = list(self._waiting)
+        for row in waiting:
+            attempt([row], row.check_time)
+        with self._guard:
+            kept = [row for row in self._waiting if not row.is_over]
+            self._waiting = deque(kept)
+
+    def _alone_with(self, adapter: str | None) -> str | None:
+        """An adapter that shares a batch with no other, None for those that
+        do."""
+        self._forget_what_has_changed()
+        if adapter not in self._alone:
+            shares = adapter is None or is_low_rank_only(
+                self.base.model, adapter
+            )
+            self._alone[adapter] = None if shares else adapter
+        return self._alone[adapter]
+
+    def _forget_what_has_changed(self) -> None:
+        """Nothing stays known of adapters and prompts after somebody had the
+        model to change it, or has given it another tokenizer."""
+        state = (self.base.lock.changes, self.base.chat_format)
+        if state != self._known_state:
+            self._known_state = state
+            self._alone.clear()
+            self.prefixes.clear()
+
+    def _ended(self, serving: "Future[None]") -> None:
+        """Tell everybody, where something has ended the worker itself."""
+        error = serving.exception()
+        if error is None:
+            return
+        with self._guard:
+            rows = [*self._unfinished, *self._waiting]
+            self._waiting.clear()
+            self._is_serving = False
+        for row in rows:
+            row.fail(_died(error))
 
 
 _engines_lock = threading.Lock()
@@ -257,116 +242,6 @@ def engine_of(base: BaseModel) -> GenerationEngine:
         if engine is None:
             engine = base.engine = GenerationEngine(base)
         return engine
-
-
-class _Deliverer(BaseStreamer):
-    """Turns tokens into text as they come and hands it on.
-
-    Text is held back while its last character is unfinished, so the pieces
-    together equal the decoded reply.
-    """
-
-    def __init__(
-        self,
-        tokenizer: "PreTrainedTokenizerBase",
-        stop_ids: tuple[int, ...],
-        request: Request,
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._stop_ids = stop_ids
-        self._request = request
-        self._ids: list[int] = []
-        self._decoded_from = 0
-        self._sent_to = 0
-        self._count = 0
-        self._stopped = False
-        self._is_prompt = True
-
-    def put(self, value: torch.Tensor) -> None:
-        """Take the prompt, then one token after the other."""
-        if self._is_prompt:
-            self._is_prompt = False
-            return
-        self._count += 1
-        token_id = int(value.reshape(-1)[-1])
-        if token_id in self._stop_ids:
-            self._stopped = True
-            return
-        self._ids.append(token_id)
-        text = self._new_text()
-        if text and not text.endswith(_UNFINISHED_CHARACTER):
-            self._send(text)
-
-    def end(self) -> None:
-        """Nothing to do: `finish` knows the reason."""
-
-    def finish(self, interrupted: FinishReason | None) -> None:
-        """Send what was held back, and why the reply ended."""
-        reason: FinishReason = (
-            "stop" if self._stopped else interrupted or "length"
-        )
-        piece = Piece(self._new_text(), self._count, reason)
-        self._request.deliver(piece)
-
-    def _new_text(self) -> str:
-        """What the tokens since the last send add.
-
-        They are decoded together with those sent just before, because some
-        tokenizers drop the space of a word that stands first.
-        """
-        before = self._decode(self._ids[self._decoded_from : self._sent_to])
-        after = self._decode(self._ids[self._decoded_from :])
-        return after[len(before) :]
-
-    def _send(self, text: str) -> None:
-        self._decoded_from = self._sent_to
-        self._sent_to = len(self._ids)
-        self._request.deliver(Piece(text, self._count))
-
-    def _decode(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(
-            ids,
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
-
-
-class _Stop(StoppingCriteria):
-    """Ends a reply that nobody wants any more or that takes too long."""
-
-    def __init__(self, request: Request, deadline: float) -> None:
-        self._request = request
-        self._deadline = deadline
-        self.reason: FinishReason | None = None
-
-    def __call__(
-        self,
-        input_ids: torch.Tensor,
-        scores: torch.Tensor,
-        **kwargs: object,
-    ) -> torch.Tensor:
-        """Asked after each token; one answer for each row."""
-        if self._request.cancelled.is_set():
-            self.reason = "cancelled"
-        elif time.monotonic() > self._deadline:
-            self.reason = "timeout"
-        return torch.full(
-            (input_ids.shape[0],),
-            self.reason is not None,
-            device=input_ids.device,
-        )
-
-
-@contextlib.contextmanager
-def _random_state(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Draw from a generator state of the request's own."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        if seed is None:
-            torch.seed()
-        else:
-            torch.manual_seed(seed)
-        yield
 
 
 def _next_delivery(
@@ -382,18 +257,10 @@ def _next_delivery(
         ) from error
 
 
-def _out_of_memory(request: Request, error: Exception) -> GenerationError:
+def _died(error: BaseException) -> GenerationError:
     failure = GenerationError(
-        f"out of memory at a prompt of {len(request.prompt_ids)} tokens",
-        fix="shorten the conversation, lower max_length, or load in 4-bit",
-    )
-    failure.__cause__ = error
-    return failure
-
-
-def _failed(error: Exception) -> GenerationError:
-    failure = GenerationError(
-        f"the model could not reply: {type(error).__name__}: {error}",
+        f"the worker has died: {type(error).__name__}: {error}",
+        fix="ask again; the next request gets a new worker",
     )
     failure.__cause__ = error
     return failure

@@ -25,11 +25,22 @@ class ModelLock:
     Attributes:
         training_progress (`str | None`):
             How far the training run is, None where there is none.
+        changes (`int`):
+            How often somebody was let in who may change the model.
     """
 
     def __init__(self) -> None:
         self._in_use = threading.Lock()
+        self._counting = threading.Lock()
+        self._waiting_to_change = 0
         self.training_progress: str | None = None
+        self.changes = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits who wants to change the model; who generates
+        takes on nothing new then."""
+        return self._waiting_to_change > 0
 
     def refuse_while_training(self) -> None:
         """Raise at once where a training run uses the model.
@@ -57,7 +68,7 @@ class ModelLock:
         deadline = time.monotonic() + timeout_s
         while True:
             self.refuse_while_training()
-            if self._in_use.acquire(timeout=_POLL_S):
+            if self._acquired_in_turn():
                 break
             if time.monotonic() > deadline:
                 raise GenerationError(
@@ -71,24 +82,58 @@ class ModelLock:
 
     @contextlib.contextmanager
     def training(self, timeout_s: float) -> Iterator[None]:
-        """Use the model for a training run.
+        """Use the model for a training run; replies are refused meanwhile.
 
         Args:
             timeout_s (`float`):
-                How long to wait for a running reply, in seconds.
+                How long to wait for running replies, in seconds.
 
         Raises:
             `TrainingError`: The model is still in use after that time.
         """
-        if not self._in_use.acquire(timeout=timeout_s):
+        with self.changing(timeout_s):
+            self.training_progress = "starting"
+            try:
+                yield
+            finally:
+                self.training_progress = None
+
+    @contextlib.contextmanager
+    def changing(self, timeout_s: float) -> Iterator[None]:
+        """Use the model for a short change; replies wait meanwhile.
+
+        Args:
+            timeout_s (`float`):
+                How long to wait for running replies, in seconds.
+
+        Raises:
+            `TrainingError`: The model is still in use after that time.
+        """
+        if not self._acquired_before_replies(timeout_s):
             raise TrainingError(
                 f"the model was busy for {timeout_s:.0f} s",
                 fix="fine-tune when no reply is being generated and no other "
                 "fine-tuning runs",
             )
-        self.training_progress = "starting"
+        self.changes += 1
         try:
             yield
         finally:
-            self.training_progress = None
             self._in_use.release()
+
+    def _acquired_in_turn(self) -> bool:
+        """Who wants to change the model comes first: replies follow each
+        other so closely that it would never get in between."""
+        if self.is_wanted:
+            time.sleep(_POLL_S)
+            return False
+        return self._in_use.acquire(timeout=_POLL_S)
+
+    def _acquired_before_replies(self, timeout_s: float) -> bool:
+        with self._counting:
+            self._waiting_to_change += 1
+        try:
+            return self._in_use.acquire(timeout=timeout_s)
+        finally:
+            with self._counting:
+                self._waiting_to_change -= 1

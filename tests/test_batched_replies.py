@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import CONTEXT, load_own, prompt, reply
+from tiny_models import CONTEXT, EXACT, load_own, prompt, reply
 
 from local_llm.adapters import adapter_parameters, add_adapter
 from local_llm.base_model import BaseModel
 from local_llm.batched_replies import batched_replies
-from local_llm.errors import GenerationError
+from local_llm.errors import GenerationError, WeightsError
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -28,7 +28,7 @@ def fixture_base(
 ) -> BaseModel:
     """In float32, where a batch changes no token."""
     place = tmp_path_factory.mktemp("base")
-    return load_own(tiny_folder, place, dtype="float32")
+    return load_own(tiny_folder, place, **EXACT)
 
 
 @pytest.fixture(name="adapter", scope="module")
@@ -45,16 +45,14 @@ def prompts_of(base: BaseModel) -> list[list[int]]:
     return [prompt(base, question) for question in QUESTIONS]
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 60, 10_000])
-def test_a_reply_does_not_depend_on_its_batch(
+@pytest.mark.parametrize("repeated", [1, 8])
+def test_a_reply_does_not_depend_on_its_company(
     base: BaseModel,
-    batch_tokens: int,
+    repeated: int,
 ) -> None:
     alone = [reply(base, question) for question in QUESTIONS]
-    together = batched_replies(
-        base, None, prompts_of(base), 12, batch_tokens=batch_tokens
-    )
-    assert together == alone
+    together = batched_replies(base, None, prompts_of(base) * repeated, 12)
+    assert together == alone * repeated
 
 
 def test_a_batch_is_answered_with_the_adapter_it_names(
@@ -66,22 +64,16 @@ def test_a_batch_is_answered_with_the_adapter_it_names(
     assert batched_replies(base, None, prompts_of(base), 12) != alone
 
 
-def test_a_reply_that_has_ended_is_not_padded_with_text(
+def test_replies_end_at_their_stop_tokens(
     base: BaseModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    forward = base.model.forward
-
-    def ends_the_first(*args: object, **arguments: object) -> object:
-        output = forward(*args, **arguments)
-        output.logits[0, ..., base.chat_format.stop_ids[0]] = 1e4
-        return output
-
-    monkeypatch.setattr(base.model, "forward", ends_the_first)
-    replies = batched_replies(base, None, prompts_of(base), 12)
-    longest = max(range(len(QUESTIONS)), key=lambda n: len(QUESTIONS[n]))
-    assert replies[longest] == ""
-    assert all(one for n, one in enumerate(replies) if n != longest)
+    whole = batched_replies(base, None, prompts_of(base), 12)
+    ids = base.tokenizer(whole[0], add_special_tokens=False)["input_ids"]
+    monkeypatch.setattr(base.chat_format, "stop_ids", (ids[4],))
+    cut = batched_replies(base, None, prompts_of(base), 12)
+    assert len(cut[0]) < len(whole[0])
+    assert all(a.startswith(b) for a, b in zip(whole, cut, strict=True))
 
 
 def test_no_prompts_have_no_replies(base: BaseModel) -> None:
@@ -97,12 +89,33 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_the_numbers(
     assert f"{CONTEXT} tokens" in raised.value.message
 
 
-def test_progress_is_told_after_every_batch(base: BaseModel) -> None:
+@pytest.mark.parametrize(
+    ("repeated", "expected"), [(1, [5]), (7, [16, 32, 35])]
+)
+def test_progress_is_told_now_and_then_and_at_the_end(
+    base: BaseModel,
+    repeated: int,
+    expected: list[int],
+) -> None:
     told: list[int] = []
-    batched_replies(
-        base, None, prompts_of(base), 2, 1, on_progress=told.append
-    )
-    assert told == [1, 2, 3, 4, 5]
+    prompts = prompts_of(base) * repeated
+    batched_replies(base, None, prompts, 2, on_progress=told.append)
+    assert told == expected
+
+
+def test_who_breaks_off_frees_the_worker(base: BaseModel) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batched_replies(base, None, prompts_of(base) * 8, 400, stop)
+    with base.lock.changing(5):
+        pass
+
+
+def test_an_unknown_adapter_is_an_error(base: BaseModel) -> None:
+    with pytest.raises(WeightsError, match="has no adapter 'adapter0'"):
+        batched_replies(base, "adapter0", prompts_of(base), 12)
 
 
 def test_nobody_replies_while_the_model_is_trained(base: BaseModel) -> None:

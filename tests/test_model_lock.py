@@ -15,6 +15,7 @@ Use = Callable[[ModelLock], "contextmanager[None]"]
 USES = {
     "generating": lambda lock: lock.generating(10.0),
     "training": lambda lock: lock.training(10.0),
+    "changing": lambda lock: lock.changing(10.0),
 }
 
 
@@ -166,3 +167,54 @@ def test_replies_of_many_threads_never_overlap() -> None:
     for thread in threads:
         thread.join(10)
     assert most == [1] * 12
+
+
+def test_who_wants_to_change_the_model_gets_in_between_replies() -> None:
+    lock, order = ModelLock(), []
+
+    def reply_again_and_again() -> None:
+        for number in range(40):
+            with lock.generating(10):
+                order.append(number)
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=reply_again_and_again)
+    thread.start()
+    time.sleep(0.05)
+    with lock.changing(10):
+        order.append("change")
+    thread.join(20)
+    assert order.index("change") < 10
+    assert not lock.is_wanted
+
+
+def test_somebody_is_known_to_wait_for_the_model() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "generating") as leave:
+        assert not lock.is_wanted
+
+        def let_in() -> None:
+            if lock.is_wanted:
+                leave.set()
+
+        threading.Timer(0.1, let_in).start()
+        with lock.changing(10):
+            assert not lock.is_wanted
+
+
+def test_a_reply_waits_for_a_short_change() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "changing") as leave:
+        lock.refuse_while_training()
+        threading.Timer(0.2, leave.set).start()
+        start = time.monotonic()
+        with lock.generating(10):
+            assert 0.1 < time.monotonic() - start < 5
+
+
+def test_changes_are_counted_and_replies_are_none() -> None:
+    lock = ModelLock()
+    for use in (lock.training, lock.generating, lock.changing):
+        with use(1.0):
+            pass
+    assert lock.changes == 2

@@ -61,7 +61,7 @@ async def test_an_error_of_the_worker_is_raised_here(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel")
 
-    monkeypatch.setattr(model.base.model, "generate", fail)
+    monkeypatch.setattr(model.base.model, "forward", fail)
     with pytest.raises(GenerationError, match="RuntimeError: no kernel"):
         await anext(stream_request(model, request_of(model)))
 

@@ -57,6 +57,13 @@ CHATML = (
 )
 """A template that takes a system role and turns in any order."""
 
+EXACT: dict[str, Any] = {
+    "dtype": "float32",
+    "quantization": {"load_in_4bit": False},
+}
+"""Arguments of `load_own`: a model whose replies do not depend on what else
+is computed at the same time."""
+
 _CORPUS = [
     "The user asks and the model answers in the user's own words.",
     "What is the capital of France? The capital of France is Paris.",
@@ -181,13 +188,16 @@ def prompt(base: BaseModel, text: str) -> list[int]:
 
 
 def generate(base: BaseModel, text: str, **more: Any) -> list[Piece]:
-    """All pieces of the reply to one question."""
+    """All pieces of the reply to one question, when its worker has left the
+    model."""
     request = Request(
         prompt_ids=prompt(base, text),
         deliver=lambda delivery: None,
         **{"max_new_tokens": 12, "timeout_s": 60.0, **more},
     )
-    return list(engine_of(base).stream(request))
+    pieces = list(engine_of(base).stream(request))
+    with base.lock.generating(60.0):
+        return pieces
 
 
 def reply(base: BaseModel, text: str, **more: Any) -> str:
