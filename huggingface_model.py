@@ -25,6 +25,7 @@ from agentscope.model import (
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 
+from huggingface_adapters import AdapterNames
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
 from huggingface_replies import (
@@ -56,7 +57,7 @@ PROJECT = Path(__file__).resolve().parent
 MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
 
 
-class HuggingFaceWrapper(ChatModelBase):
+class HuggingFaceWrapper(AdapterNames, ChatModelBase):
     """A chat model whose weights are loaded and fine-tuned in this process.
 
     Args:

@@ -134,7 +134,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.generation",
         "local_llm.training",
     ),
-    ("local_llm.export_folders", "local_llm.surroundings"),
+    (
+        "local_llm.export_folders",
+        "local_llm.named_adapters",
+        "local_llm.surroundings",
+    ),
     ("local_llm.export", "local_llm.runs"),
     ("local_llm.fine_tuning", "local_llm.loaded_model"),
     ("local_llm.local_model", "local_llm.reply_streams"),
@@ -232,7 +236,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("alpha_umi.comparison_data",),
     # 6: the chat model
-    ("huggingface_credential", "huggingface_formatter", "huggingface_replies"),
+    (
+        "huggingface_adapters",
+        "huggingface_credential",
+        "huggingface_formatter",
+        "huggingface_replies",
+    ),
     ("huggingface_model",),
     ("chat_models",),
     # 7: the agent, the hub, the terminal
