@@ -18,7 +18,6 @@ from agentscope.exception import StructuredOutputError
 from agentscope.formatter import FormatterBase
 from agentscope.message import Msg
 from agentscope.model import (
-    ChatModelBase,
     ChatResponse,
     StructuredResponse,
 )
@@ -26,6 +25,7 @@ from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 
 from huggingface_adapters import AdapterNames
+from huggingface_catalog import MODEL_CONFIGS, ListedModels
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
 from huggingface_replies import (
@@ -53,11 +53,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parent
-MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
 
-
-class HuggingFaceWrapper(AdapterNames, ChatModelBase):
+class HuggingFaceWrapper(AdapterNames, ListedModels):
     """A chat model whose weights are loaded and fine-tuned in this process.
 
     Args:
@@ -65,7 +62,8 @@ class HuggingFaceWrapper(AdapterNames, ChatModelBase):
             The hub's token. Without one it is taken from the environment
             or from `.env`.
         model (`str`, defaults to `""`):
-            A hub id or `embedded:gemma-3-270m`; not with `config`.
+            The name of a card of `list_models`, which trains nothing, else
+            a hub id or `embedded:gemma-3-270m`; not with `config`.
         parameters (`HuggingFaceWrapper.Parameters | None`, optional):
             How replies are generated; goes before the config.
         stream (`bool | None`, optional):
@@ -118,6 +116,10 @@ class HuggingFaceWrapper(AdapterNames, ChatModelBase):
         listener: "Listener | None" = None,
     ) -> None:
         """Load the model, and fine-tune it where the config names data."""
+        offer = self.catalog().find(model) if config is None else None
+        if offer is not None:
+            config = offer.settings
+            base_folder = self.catalog().surroundings.folder
         settings = settings_of(model, config)
         if context_size is not None:
             settings = dataclasses.replace(settings, context_size=context_size)
@@ -137,6 +139,8 @@ class HuggingFaceWrapper(AdapterNames, ChatModelBase):
             listener,
         )
         self.local.start(initial_fine_tuning)
+        if offer is not None:
+            self.local = self.catalog().use(self.local, offer)
         if initial_fine_tuning != "manual":
             self.context_size = self.local.context_size
 

@@ -107,7 +107,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
-    ("local_llm.adapters", "local_llm.constrained"),
+    (
+        "local_llm.adapters",
+        "local_llm.constrained",
+        "local_llm.trained_adapters",
+    ),
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
@@ -140,9 +144,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.surroundings",
     ),
     ("local_llm.export", "local_llm.runs"),
-    ("local_llm.fine_tuning", "local_llm.loaded_model"),
+    (
+        "local_llm.fine_tuning",
+        "local_llm.loaded_model",
+        "local_llm.model_cards",
+    ),
     ("local_llm.local_model", "local_llm.reply_streams"),
-    ("local_llm.planning",),
+    ("local_llm.model_catalog", "local_llm.planning"),
     # the multi-LLM agent, from what the roles say to what is measured
     (
         "alpha_umi.arithmetic",
@@ -238,6 +246,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # 6: the chat model
     (
         "huggingface_adapters",
+        "huggingface_catalog",
         "huggingface_credential",
         "huggingface_formatter",
         "huggingface_replies",
@@ -246,17 +255,22 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("chat_models",),
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
-    ("plan_screen", "program_frame"),
-    ("talking",),
+    ("plan_screen", "program_frame", "service_agents"),
+    ("agent_service", "talking"),
     ("tool_agents", "tool_command_line"),
     ("tool_inputs",),
     # 9: the programs
-    ("conversation_with_agent_with_finetuned_model", "small_llms"),
+    (
+        "conversation_with_agent_with_finetuned_model",
+        "serve_agents",
+        "small_llms",
+    ),
 )
 """Imports go from a lower line of this table to a higher one only; modules of
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "agent_service",
     "alpha_umi.agent",
     "alpha_umi.agent_history",
     "alpha_umi.agent_model",
@@ -265,11 +279,13 @@ USERS_OF_AGENTSCOPE = {
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
+    "huggingface_catalog",
     "huggingface_credential",
     "huggingface_formatter",
     "huggingface_model",
     "huggingface_replies",
     "msghub",
+    "service_agents",
     "talking",
     "tool_agents",
 }
@@ -289,7 +305,11 @@ CATCHES_EVERYTHING = {
     "alpha_umi.tool_runs",  # tools of others raise what they like
 }
 
-COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
+COMMANDS = {
+    "alpha_umi.config_reference",
+    "local_llm.export",
+    "local_llm.model_cards",
+}
 """Modules of the package that are also run by themselves."""
 
 FILE_LINES = {"source": 400, "tests": 600}
