@@ -119,7 +119,7 @@ def opened_storage(settings: ServiceSettings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the address; nobody is answered before the service listens.
+    """Take the address; who comes early waits until the service answers.
 
     Raises:
         `ServiceError`: It is in use, or not of this machine.
@@ -138,6 +138,7 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
         try:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind(address)
+            taken.listen()  # else another service could still take it
         except OSError as error:
             raise _no_address(host, port, error) from error
         yield taken
