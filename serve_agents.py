@@ -3,8 +3,8 @@
 
     python serve_agents.py --config-name embedded
 
-Everything that can be found wrong is, before a model is loaded. Loads every
-model once, when it starts. Exits with 2, 3 or after a signal as the other
+Everything that can be found wrong is, before a model is loaded. All models are
+loaded when it starts, once. Exits with 2, 3 or after a signal as the other
 programs do.
 """
 
@@ -32,7 +32,7 @@ from service_agents import TalkingAgent
 
 STORAGE = PROJECT / "service" / "agents.db"
 TOLD = ("huggingface_model", "local_llm.named_adapters")
-"""The loggers whose lines a log of the service has: what is loaded, when."""
+"""The loggers whose lines tell what is loaded while it serves."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,37 +93,32 @@ def serve(arguments: argparse.Namespace, screen: Screen) -> None:
         tuple(arguments.web_origin),
     )
     names = _names(arguments)
-    HuggingFaceWrapper.offer(arguments.model_configs, names)
+    catalog = HuggingFaceWrapper.offer(arguments.model_configs, names)
     with (
         bound_socket(settings.host, settings.port) as listener,
         opened_storage(settings),
     ):
         hide_bars_of_libraries()
         # Held until the end, so that no message loads weights again.
-        models = load_models(names, screen)
+        models = [load(one.name, screen) for one in catalog.offers()]
         app = make_app(settings)
         port = listener.getsockname()[1]
         run_app(app, listener, lambda: _greet(settings, port, screen))
         del models
 
 
-def load_models(names: Sequence[str], screen: Screen) -> list:
-    """Load the models of some entries.
+def load(name: str, screen: Screen) -> HuggingFaceWrapper:
+    """Load an offered model; who shares its weights shares them.
 
     Args:
-        names (`Sequence[str]`):
-            The entries.
+        name (`str`):
+            Of an entry, or of a run.
         screen (`Screen`):
             Where it is told.
     """
-    for logger in TOLD:
-        logging.getLogger(logger).setLevel(logging.INFO)
-    models = []
-    for name in names:
-        screen.say(f"config: {name}")
-        with screen.loading() as listener:
-            models.append(HuggingFaceWrapper(model=name, listener=listener))
-    return models
+    screen.say(f"model: {name}")
+    with screen.working("loading") as listener:
+        return HuggingFaceWrapper(model=name, listener=listener)
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
@@ -138,8 +133,8 @@ def _names(arguments: argparse.Namespace) -> list[str]:
 
 
 def _greet(settings: ServiceSettings, port: int, screen: Screen) -> None:
-    for card in HuggingFaceWrapper.list_models():
-        screen.say(f"model: {card.name}")
+    for logger in TOLD:
+        logging.getLogger(logger).setLevel(logging.INFO)
     if not is_loopback(settings.host):
         screen.say(
             "warning: whoever reaches this address can act as any user; put "

@@ -311,8 +311,7 @@ def _detach(base: BaseModel, name: str) -> None:
 def _changing(base: BaseModel) -> Iterator[None]:
     """Nobody else uses the model, and its 4-bit weights are the exact ones:
     reading the state of a packed layer un-packs it, which rounds it."""
-    with base.lock.training(LOCK_TIMEOUT_S):
-        base.lock.training_progress = "changing adapters"
+    with base.lock.changing(LOCK_TIMEOUT_S):
         base.weights.use_for_training()
         yield
 

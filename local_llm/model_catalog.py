@@ -17,12 +17,17 @@ from typing import TypeVar
 
 from .adapter_files import ADAPTER_FILE, NamedBase, is_adapter
 from .atomic_files import MANIFEST_NAME
-from .errors import ConfigError, ModelAccessError, WeightsError
+from .errors import (
+    ConfigError,
+    LocalLLMError,
+    ModelAccessError,
+    WeightsError,
+)
 from .loaded_model import LoadedModel
 from .model_cards import context_size_of, label_of
 from .named_adapters import named_adapters
 from .settings import MODEL_TYPE, ModelSettings, load_settings
-from .settings_file import read_entries
+from .settings_file import quoted, read_entries
 from .surroundings import Surroundings, load_request
 from .trained_adapters import trained_adapters
 
@@ -69,7 +74,8 @@ class ModelCatalog:
         surroundings (`Surroundings`):
             Where its relative paths begin.
         names (`Sequence[str] | None`, optional):
-            The entries that are offered; all local ones if empty.
+            The entries that are offered, and nothing else; without, all local
+            ones.
     """
 
     def __init__(
@@ -118,9 +124,22 @@ class ModelCatalog:
         return list(found.values())
 
     def find(self, name: str) -> Offer | None:
-        """The offer of a name, None where nobody offers it."""
-        every = (offer for offer in self.offers() if offer.name == name)
-        return next(every, None)
+        """The offer of a name, None where it is a model's own name.
+
+        Raises:
+            `ConfigError`: Entries were named, and it is not on one of them.
+        """
+        offers = {offer.name: offer for offer in self.offers()}
+        if name not in offers and self._names is not None:
+            # Else whoever reaches a service could have it load anything. A
+            # service tells nobody why it could not make a model.
+            log.warning("no model %s is offered", quoted(name))
+            raise ConfigError(
+                str(self.model_configs.absolute()),
+                [f"no model {quoted(name)} is offered here"],
+                fix=f"use one of {', '.join(offers)}",
+            )
+        return offers.get(name)
 
     def use(self, model: Model, offer: Offer) -> Model:
         """A loaded model with the adapter of an offer, which is loaded unless
@@ -139,7 +158,11 @@ class ModelCatalog:
         if offer.adapter is None:
             return model
         name = _loaded_name(offer.adapter)
-        named_adapters(model.base).ensure(name, offer.adapter)
+        try:
+            named_adapters(model.base).ensure(name, offer.adapter)
+        except LocalLLMError as error:
+            log.warning("%s cannot be used: %s", offer.name, error)
+            raise
         return model.with_adapter(name)
 
     def context_size(self, offer: Offer) -> int | None:

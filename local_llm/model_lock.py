@@ -20,7 +20,7 @@ _POLL_S = 0.1
 
 
 class ModelLock:
-    """Lets one generation or one training run use a model.
+    """Lets one generation, one change or one training run use a model.
 
     Attributes:
         training_progress (`str | None`):
@@ -70,8 +70,8 @@ class ModelLock:
             self._in_use.release()
 
     @contextlib.contextmanager
-    def training(self, timeout_s: float) -> Iterator[None]:
-        """Use the model for a training run.
+    def changing(self, timeout_s: float) -> Iterator[None]:
+        """Use the model to change what lies on it; replies wait meanwhile.
 
         Args:
             timeout_s (`float`):
@@ -83,12 +83,28 @@ class ModelLock:
         if not self._in_use.acquire(timeout=timeout_s):
             raise TrainingError(
                 f"the model was busy for {timeout_s:.0f} s",
-                fix="fine-tune when no reply is being generated and no other "
+                fix="try again when no reply is being generated and no other "
                 "fine-tuning runs",
             )
-        self.training_progress = "starting"
         try:
             yield
         finally:
-            self.training_progress = None
             self._in_use.release()
+
+    @contextlib.contextmanager
+    def training(self, timeout_s: float) -> Iterator[None]:
+        """Use the model for a training run; replies are refused meanwhile.
+
+        Args:
+            timeout_s (`float`):
+                How long to wait for a running reply, in seconds.
+
+        Raises:
+            `TrainingError`: The model is still in use after that time.
+        """
+        with self.changing(timeout_s):
+            self.training_progress = "starting"
+            try:
+                yield
+            finally:
+                self.training_progress = None

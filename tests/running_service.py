@@ -170,6 +170,9 @@ class Talk:
         """Say something, and give what happens until the reply has ended."""
         path = f"/sessions/{self.session}/stream"
         query = {"agent_id": self.agent}
+        cursor = self._kept()["event_cursor"]
+        if cursor is not None:  # else the end of the last reply comes again
+            query["after"] = cursor
         with self.client.http.stream("GET", path, params=query) as stream:
             self.say(text)
             for line in stream.iter_lines():
@@ -220,12 +223,14 @@ class Talk:
 
     def messages(self) -> list[tuple[str, str]]:
         """Who has said what, as the service keeps it."""
-        path = f"/sessions/{self.session}/messages"
-        kept = self.client.get(path, agent_id=self.agent)["messages"]
         return [
             (one["name"], "".join(b["text"] for b in one["content"]))
-            for one in kept
+            for one in self._kept()["messages"]
         ]
+
+    def _kept(self) -> dict[str, Any]:
+        path = f"/sessions/{self.session}/messages"
+        return self.client.get(path, agent_id=self.agent)
 
 
 def text_of(events: list[dict[str, Any]]) -> str:

@@ -152,8 +152,10 @@ def test_a_run_that_was_changed_is_refused(project):
     config = project / "run" / "adapter_config.json"
     config.write_text(config.read_text().replace("LORA", "lora"))
     catalog = catalog_of(project, {**TUNED, "output_dir": "run"})
-    with pytest.raises(CheckpointError, match="adapter_config.json"):
-        opened(catalog, "run")
+    with messages_of("local_llm.model_catalog") as told:
+        with pytest.raises(CheckpointError, match="adapter_config.json"):
+            opened(catalog, "run")
+    assert told[0].startswith("run cannot be used")
 
 
 # -- which entries ---------------------------------------------------------
@@ -163,7 +165,10 @@ def test_only_the_named_entries_are_offered(project):
     entries = [entry(config_name=name) for name in ("a", "b", "c")]
     catalog = catalog_of(project, *entries, names=["c", "a"])
     assert names_in(catalog) == ["c", "a"]
-    assert catalog.find("b") is None
+    for name in ("b", "owner/name", ""):
+        with pytest.raises(ConfigError, match="is offered here") as caught:
+            catalog.find(name)
+        assert caught.value.fix == "use one of c, a"
 
 
 def test_a_named_entry_that_is_not_there_is_told(project):

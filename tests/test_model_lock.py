@@ -13,6 +13,7 @@ from local_llm.model_lock import ModelLock
 
 Use = Callable[[ModelLock], "contextmanager[None]"]
 USES = {
+    "changing": lambda lock: lock.changing(10.0),
     "generating": lambda lock: lock.generating(10.0),
     "training": lambda lock: lock.training(10.0),
 }
@@ -84,6 +85,16 @@ def test_a_reply_may_come_after_training() -> None:
     lock.refuse_while_training()
     with lock.generating(0.1):
         pass
+
+
+def test_a_reply_waits_while_the_model_is_changed() -> None:
+    lock = ModelLock()
+    with held_by_another_thread(lock, "changing") as leave:
+        lock.refuse_while_training()
+        threading.Timer(0.2, leave.set).start()
+        start = time.monotonic()
+        with lock.generating(10):
+            assert 0.1 < time.monotonic() - start < 5
 
 
 def test_training_waits_for_a_running_reply() -> None:

@@ -104,6 +104,31 @@ def test_a_run_that_finishes_meanwhile_is_listed_too(client, served):
     assert "runs/deep/again" not in client.models()
 
 
+def test_a_run_that_finished_meanwhile_is_loaded_once(
+    client,
+    service,
+    served,
+):
+    said = json.loads((served / "said.json").read_text())
+    again = served / "runs" / "late"
+    shutil.copytree(served / "run", again)
+    before = service.told("adapter loaded")
+    talk = client.talk("runs/late")
+    assert talk.reply(QUESTION).strip() == said["run"]
+    assert talk.reply("And then?")
+    assert service.told("adapter loaded") == before + 1
+    shutil.rmtree(served / "runs")
+    assert list(talk.events("Still there?"))[-1]["finished_reason"] == "error"
+    assert service.told("no model 'runs/late' is offered") == 1
+
+
+def test_what_is_not_offered_is_not_loaded(client, service):
+    for name in ("not offered", "owner/name", "model", "embedded"):
+        end = list(client.talk(name).events(QUESTION))[-1]
+        assert end["finished_reason"] == "error"
+        assert service.told(f"no model {name!r} is offered") == 1
+
+
 @pytest.mark.parametrize("name", ["tiny", "run"])
 def test_a_name_on_a_card_brings_its_base_and_its_adapter(
     client,
@@ -134,12 +159,13 @@ def test_the_parameters_of_a_session_count(client):
 
 
 def test_the_second_message_loads_nothing_again(client, service):
+    before = service.told("adapter loaded")
     talk = client.talk("run")
     first = talk.reply(QUESTION)
-    talk.reply("And then?")
+    assert talk.reply("And then?")
     assert client.talk("run").reply(QUESTION) == first
     assert service.told("loading the weights") == 2  # one for each entry
-    assert service.told("adapter loaded") == 1
+    assert service.told("adapter loaded") == before
 
 
 def test_an_interrupted_reply_ends_and_leaves_the_model_free(client):
