@@ -2,8 +2,10 @@
 """The agent service over HTTP: it answers, and it keeps what was said."""
 
 import json
+import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tiny_program import run_fixture
 
 import serve_agents
 
+PROJECT = Path(__file__).resolve().parents[1]
 QUESTION = "Question 3?"
 ENDLESS = 1800
 """Tokens of a reply that does not end by itself; they take seconds."""
@@ -206,6 +209,39 @@ def test_a_user_does_not_see_what_another_one_has(client, service):
 def test_a_page_that_gives_itself_another_name_is_refused(client):
     answer = client.http.get("/agent/", headers={"Host": "evil.example"})
     assert (answer.status_code, answer.text) == (400, "Invalid host header")
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not there")
+def test_the_commands_of_the_readme_hold_a_conversation(served, service):
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"```bash\n(api\(\).*?)```", readme, re.DOTALL)[0]
+    for theirs, ours in (
+        ("http://127.0.0.1:8000", service.url),
+        ("runs/embedded", "run"),
+        ("--max-time 20", "--max-time 3"),
+    ):
+        assert theirs in commands
+        commands = commands.replace(theirs, ours)
+    done = subprocess.run(
+        ["bash", "-c", commands],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = json.loads((served / "said.json").read_text())["run"]
+    shown = "".join(re.findall(r'"delta": "(.*?)"[,}\n]', done.stdout))
+    assert done.stderr == "" and "started" in done.stdout
+    assert len(shown) >= len(said) > 0
+
+
+def test_the_flags_of_the_readme_are_those_of_the_program():
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Agent service")[2].partition("\n## ")[0]
+    table = re.findall(r"^\| (`--.*?) \|", section, re.MULTILINE)
+    named = set(re.findall(r"--([\w-]+)", " ".join(table)))
+    taken = vars(serve_agents.parse_arguments([]))
+    flags = {one.replace("_", "-") for one in taken} - {"debug"}
+    assert named == flags - {"agent-class"} | {"tools"}
 
 
 # -- started again ---------------------------------------------------------
