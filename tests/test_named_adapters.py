@@ -296,6 +296,29 @@ def test_a_running_reply_keeps_its_adapter_until_it_has_ended(model):
     assert not adapter_parameters(model.base, view.adapter)
 
 
+def test_replies_stay_exact_while_other_adapters_come_and_go(model, project):
+    load(model, "one")
+    views = [model, model.with_adapter("one")]
+    expected = [said(view) for view in views]
+    ends = threading.Event()
+
+    def ask(number: int) -> set[str]:
+        texts = set()
+        while not ends.is_set():
+            texts.add(said(views[number]))
+        return texts
+
+    with ThreadPoolExecutor(2) as threads:
+        asking = [threads.submit(ask, number) for number in range(2)]
+        for _ in range(5):
+            load(model, "two")
+            assert said(model.with_adapter("two"))
+            named_adapters(model.base).unload("two")
+        ends.set()
+        found = [one.result(timeout=LIMIT_S) for one in asking]
+    assert found == [{text} for text in expected]
+
+
 def test_an_adapter_whose_reply_does_not_end_stays(model):
     load(model, "one")
     view = model.with_adapter("one")
