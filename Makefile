@@ -1,5 +1,5 @@
-# `make chat` and `make tools` show the examples, `make test` runs the tests.
-# Each sets up a virtual environment of the project's own first, with uv where
+# `make chat` and `make tools` show the examples, `make serve` serves agents,
+# `make test` runs the tests. Each sets up a virtual environment of the project's own first, with uv where
 # it is there.
 
 PYTHON ?= python3
@@ -7,13 +7,16 @@ ENVIRONMENT := .venv
 IN_ENVIRONMENT := $(ENVIRONMENT)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: chat tools test doctor
+.PHONY: chat tools serve test doctor
 
 chat: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) conversation_with_agent_with_finetuned_model.py $(ARGS)
 
 tools: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) small_llms.py chat $(ARGS)
+
+serve: $(ENVIRONMENT)/ready-to-serve
+	$(IN_ENVIRONMENT) serve_agents.py $(ARGS)
 
 doctor: $(ENVIRONMENT)/ready
 	$(IN_ENVIRONMENT) conversation_with_agent_with_finetuned_model.py --doctor
@@ -26,7 +29,11 @@ $(ENVIRONMENT)/ready: requirements.txt
 	$(call install,requirements.txt)
 	touch $@
 
-$(ENVIRONMENT)/ready-for-tests: requirements-dev.txt $(ENVIRONMENT)/ready
+$(ENVIRONMENT)/ready-to-serve: requirements-service.txt $(ENVIRONMENT)/ready
+	$(call install,requirements-service.txt)
+	touch $@
+
+$(ENVIRONMENT)/ready-for-tests: requirements-dev.txt $(ENVIRONMENT)/ready-to-serve
 	$(call install,requirements-dev.txt)
 	touch $@
 

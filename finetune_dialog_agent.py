@@ -183,6 +183,21 @@ class Finetune_DialogAgent(Agent):  # noqa: N801 - the name users know
             accept_data_change,
         )
 
+    def use_adapter(self, name: str | None) -> None:
+        """Answer with another adapter from the next reply on.
+
+        Other agents on the same model keep theirs, and nothing is loaded.
+
+        Args:
+            name (`str | None`):
+                As in `HuggingFaceWrapper.load_adapter`; None for the bare
+                base model.
+
+        Raises:
+            `ConfigError`: No adapter of that name is loaded.
+        """
+        self.model = self._local_model().with_adapter(name)
+
     async def compress_context(
         self,
         context_config: ContextConfig | None = None,

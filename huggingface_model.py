@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentscope.formatter import FormatterBase
 
+from huggingface_adapters import AdapterNames
+from huggingface_catalog import MODEL_CONFIGS, ListedModels
 from huggingface_chat import HuggingFaceChat
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
@@ -38,11 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parent
-MODEL_CONFIGS = PROJECT / "configs" / "model_configs.json"
 
-
-class HuggingFaceWrapper(HuggingFaceChat):
+class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
     """A chat model whose weights are loaded and fine-tuned in this process.
 
     Args:
@@ -50,7 +49,8 @@ class HuggingFaceWrapper(HuggingFaceChat):
             The hub's token. Without one it is taken from the environment
             or from `.env`.
         model (`str`, defaults to `""`):
-            A hub id or `embedded:gemma-3-270m`; not with `config`.
+            The name of a card of `list_models`, which trains nothing, else
+            a hub id or `embedded:gemma-3-270m`; not with `config`.
         parameters (`HuggingFaceWrapper.Parameters | None`, optional):
             How replies are generated; goes before the config.
         stream (`bool | None`, optional):
@@ -103,6 +103,10 @@ class HuggingFaceWrapper(HuggingFaceChat):
         listener: "Listener | None" = None,
     ) -> None:
         """Load the model, and fine-tune it where the config names data."""
+        offer = self.catalog().find(model) if config is None else None
+        if offer is not None:
+            config = offer.settings
+            base_folder = self.catalog().surroundings.folder
         settings = settings_of(model, config)
         if context_size is not None:
             settings = dataclasses.replace(settings, context_size=context_size)
@@ -121,6 +125,8 @@ class HuggingFaceWrapper(HuggingFaceChat):
             listener,
         )
         self.local.start(initial_fine_tuning)
+        if offer is not None:
+            self.local = self.catalog().use(self.local, offer)
         if initial_fine_tuning != "manual":
             self.context_size = self.local.context_size
 

@@ -303,6 +303,9 @@ def _attach(base: BaseModel, name: str, config: LoraConfig) -> None:
         base.peft_model = get_peft_model(base.model, config, adapter_name=name)
     else:
         base.peft_model.add_adapter(name, config)
+        if base.peft_model.active_adapter not in base.peft_model.peft_config:
+            # peft goes on naming one that was removed, and then looks it up.
+            base.peft_model.active_adapter = name
     make_exact(base.model, name)
     base.model.eval()
 

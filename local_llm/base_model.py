@@ -77,6 +77,9 @@ class BaseModel:
             The same modules with their adapters, None without any.
         engine (`Any`):
             The worker that generates with it; made when first needed.
+        named_adapters (`Any`):
+            Its adapters by name, see `named_adapters`; made when first
+            needed.
         revision (`str | None`):
             Branch, tag or commit of the hub, None for the newest or a path.
     """
@@ -91,6 +94,7 @@ class BaseModel:
     weights: ExactWeights
     peft_model: "PeftModel | None" = None
     engine: Any = None
+    named_adapters: Any = None
     revision: str | None = None
 
     @property

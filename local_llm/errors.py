@@ -85,6 +85,10 @@ class CheckpointError(LocalLLMError):
     """A run folder that cannot be written, resumed or replaced."""
 
 
+class ServiceError(LocalLLMError):
+    """A service that cannot run here: its address, or its storage."""
+
+
 class TrainingError(LocalLLMError):
     """A fine-tuning run that had to stop."""
 

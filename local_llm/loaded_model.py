@@ -6,19 +6,21 @@ Raises ConfigError, WeightsError, ModelAccessError, CheckpointError and
 GenerationError.
 """
 
+import copy
 import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from . import adapters, atomic_files, base_model, reports
 from .adapter_files import is_adapter, named_base
 from .base_model import BaseModel, LoadRequest, load_base_model
 from .errors import GenerationError, WeightsError
 from .generation import Delivery, Request, Sampling, engine_of
+from .named_adapters import NamedAdapter, named_adapters
 from .reports import Reply, RunReport
 from .settings import (
     FineTuneSettings,
@@ -30,6 +32,10 @@ from .surroundings import Listener, Surroundings, load_request
 from .turns import Turn
 
 log = logging.getLogger(__name__)
+
+InUse = tuple[BaseModel | None, str | None, NamedAdapter | None]
+"""What replies come from: a base model, what its adapter is called on it, and
+the same adapter where others know it by a name."""
 
 
 class LoadedModel:
@@ -53,6 +59,7 @@ class LoadedModel:
         self.report: RunReport | None = None
         self._base: BaseModel | None = None
         self._adapter: str | None = None
+        self._named: NamedAdapter | None = None
 
     @property
     def base(self) -> BaseModel:
@@ -67,8 +74,15 @@ class LoadedModel:
 
     @property
     def adapter(self) -> str | None:
-        """The name of the adapter in use, None for the bare base model."""
+        """What the adapter in use is called on the base model, None for the
+        bare base model."""
         return self._adapter
+
+    @property
+    def adapter_name(self) -> str | None:
+        """What people call the adapter in use, None for one without a
+        name."""
+        return self._named.name if self._named else None
 
     @property
     def is_fine_tuned(self) -> bool:
@@ -152,8 +166,33 @@ class LoadedModel:
         log.info("adapter loaded folder=%s", folder)
 
     def unload_adapter(self) -> None:
-        """Answer with the bare base model again; the adapter is freed."""
+        """Answer with the bare base model again; the adapter is freed, unless
+        others know it by a name."""
         self._use(self.base, None)
+
+    def with_adapter(self, name: str | None) -> Self:
+        """The same model with another adapter; this one stays as it is.
+
+        Args:
+            name (`str | None`):
+                What the adapter is called; None for the bare base model.
+
+        Returns:
+            `Self`: A view on the same weights, in which nothing is loaded
+                again.
+
+        Raises:
+            `ConfigError`: No adapter of that name is loaded.
+        """
+        named = None
+        if name is not None:
+            named = named_adapters(self.base).find(name)
+        view = copy.copy(self)
+        view._named = named
+        view._adapter = named.internal if named else None
+        if named is not None or self._adapter is not None:
+            view.report = named.report if named else None
+        return view
 
     def load_tokenizer(
         self,
@@ -237,14 +276,21 @@ class LoadedModel:
         )
 
     def submit(self, request: Request) -> None:
-        """Queue a request for the worker of this model."""
-        engine_of(self.base).submit(request)
+        """Queue a request for the worker of this model.
+
+        Raises:
+            `GenerationError`: It cannot be taken, or its adapter was
+                unloaded.
+        """
+        with named_adapters(self.base).kept_for(self._named, request):
+            engine_of(self.base).submit(request)
 
     def reply(self, prompt: str) -> Reply:
         """The whole reply to one prompt, with its figures."""
         request = self.request([Turn("user", prompt)], lambda piece: None)
         start = time.perf_counter()
-        pieces = list(engine_of(self.base).stream(request))
+        with named_adapters(self.base).in_use(self._named):
+            pieces = list(engine_of(self.base).stream(request))
         return Reply(
             text="".join(piece.text for piece in pieces).strip(),
             finish_reason=str(pieces[-1].finish_reason),
@@ -313,12 +359,25 @@ class LoadedModel:
         return load_request(settings, self.surroundings)
 
     def _use(self, base: BaseModel, adapter: str | None) -> None:
-        old = self._base, self._adapter
-        self._base, self._adapter, self.report = base, adapter, None
+        old = self._in_use
+        self._in_use, self.report = (base, adapter, None), None
         remove(*old)
 
+    @property
+    def _in_use(self) -> InUse:
+        return self._base, self._adapter, self._named
 
-def remove(base: BaseModel | None, adapter: str | None) -> None:
-    """Free an adapter that is no longer in use."""
-    if base is not None and adapter is not None:
+    @_in_use.setter
+    def _in_use(self, parts: InUse) -> None:
+        self._base, self._adapter, self._named = parts
+
+
+def remove(
+    base: BaseModel | None,
+    adapter: str | None,
+    named: NamedAdapter | None,
+) -> None:
+    """Free an adapter that is no longer in use; one with a name is for
+    others to unload."""
+    if base is not None and adapter is not None and named is None:
         adapters.remove_adapter(base, adapter)

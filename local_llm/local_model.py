@@ -354,17 +354,17 @@ class LocalModel(LoadedModel):
             job.settings,
             lambda: self._whole_model(job.settings),
         )
-        old = self._base, self._adapter
+        old = self._in_use
         try:
             result = job.train(weights, run)
-            self._base, self._adapter = weights.base, weights.adapter
+            self._in_use = weights.base, weights.adapter, None
             replies = {
                 prompt: (reply, self.reply(prompt))
                 for prompt, reply in before.items()
             }
             self.report = job.publish(weights, run, result, replies)
         except BaseException:
-            self._base, self._adapter = old
+            self._in_use = old
             weights.release()
             raise
         remove(*old)

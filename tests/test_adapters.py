@@ -104,6 +104,17 @@ def test_adapters_do_not_disturb_each_other(base: BaseModel) -> None:
     assert torch.equal(logits(base, first), alone)
 
 
+def test_an_adapter_can_be_saved_when_the_first_one_is_gone(
+    base: BaseModel,
+    tmp_path: Path,
+) -> None:
+    remove_adapter(base, add_trained(base, 1))
+    second = add_trained(base, 2)
+    expected = tensors(base, second)
+    folder = saved(base, second, tmp_path / "adapter")
+    assert all_equal(tensors(base, load_adapter(base, folder)), expected)
+
+
 def test_no_adapter_is_active_after_use_even_after_an_exception(
     base: BaseModel,
 ) -> None:

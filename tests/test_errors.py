@@ -20,6 +20,7 @@ CODES = {
     "ModelAccessError": 3,
     "WeightsError": 3,
     "CheckpointError": 3,
+    "ServiceError": 3,
     "TrainingError": 3,
     "TrainingInterrupted": 3,
     "ProcessLost": 3,

@@ -123,7 +123,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.base_model", "local_llm.run_folders"),
     # 4: adapters
     ("local_llm.adapter_files", "local_llm.training_rows"),
-    ("local_llm.adapters", "local_llm.constrained"),
+    (
+        "local_llm.adapters",
+        "local_llm.constrained",
+        "local_llm.trained_adapters",
+    ),
     (
         "local_llm.finished_runs",
         "local_llm.merged_model",
@@ -152,12 +156,17 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "local_llm.batched_replies",
         "local_llm.export_folders",
+        "local_llm.named_adapters",
         "local_llm.surroundings",
     ),
     ("local_llm.export", "local_llm.runs"),
-    ("local_llm.fine_tuning", "local_llm.loaded_model"),
+    (
+        "local_llm.fine_tuning",
+        "local_llm.loaded_model",
+        "local_llm.model_cards",
+    ),
     ("local_llm.local_model", "local_llm.reply_streams"),
-    ("local_llm.planning",),
+    ("local_llm.model_catalog", "local_llm.planning"),
     # the multi-LLM agent, from what the roles say to what is measured
     (
         "alpha_umi.arithmetic",
@@ -252,6 +261,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("alpha_umi.comparison_data",),
     # 6: the chat model
     (
+        "huggingface_adapters",
+        "huggingface_catalog",
         "huggingface_credential",
         "huggingface_formatter",
         "huggingface_offers",
@@ -265,17 +276,22 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("chat_models",),
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
-    ("plan_screen", "program_frame"),
-    ("talking",),
+    ("plan_screen", "program_frame", "service_agents"),
+    ("agent_service", "talking"),
     ("tool_agents", "tool_command_line"),
     ("tool_inputs",),
     # 9: the programs
-    ("conversation_with_agent_with_finetuned_model", "small_llms"),
+    (
+        "conversation_with_agent_with_finetuned_model",
+        "serve_agents",
+        "small_llms",
+    ),
 )
 """Imports go from a lower line of this table to a higher one only; modules of
 one line do not import each other."""
 
 USERS_OF_AGENTSCOPE = {
+    "agent_service",
     "alpha_umi.agent",
     "alpha_umi.agent_history",
     "alpha_umi.agent_model",
@@ -284,6 +300,7 @@ USERS_OF_AGENTSCOPE = {
     "chat_models",
     "conversation_with_agent_with_finetuned_model",
     "finetune_dialog_agent",
+    "huggingface_catalog",
     "huggingface_chat",
     "huggingface_credential",
     "huggingface_formatter",
@@ -292,6 +309,7 @@ USERS_OF_AGENTSCOPE = {
     "huggingface_replies",
     "huggingface_structured",
     "msghub",
+    "service_agents",
     "small_contexts",
     "talking",
     "tool_agents",
@@ -312,7 +330,11 @@ CATCHES_EVERYTHING = {
     "alpha_umi.tool_runs",  # tools of others raise what they like
 }
 
-COMMANDS = {"alpha_umi.config_reference", "local_llm.export"}
+COMMANDS = {
+    "alpha_umi.config_reference",
+    "local_llm.export",
+    "local_llm.model_cards",
+}
 """Modules of the package that are also run by themselves."""
 
 FILE_LINES = {"source": 400, "tests": 600}

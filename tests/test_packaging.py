@@ -15,11 +15,20 @@ EXTRAS = {
 """Needed by the examples, not by who imports the modules."""
 
 
+OF_OTHER_FILES = {"service": "service", "tui": "dev"}
+"""Extras that requirements-*.txt brings, not requirements.txt."""
+
+
 def requirements() -> dict[str, str]:
     """Version ranges by package, of requirements.txt."""
-    text = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
+    return dict(_parted(line) for line in lines_of("requirements.txt"))
+
+
+def lines_of(name: str) -> list[str]:
+    """What a file of requirements asks for."""
+    text = (PROJECT / name).read_text(encoding="utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return dict(_parted(line) for line in lines if line)
+    return [line for line in lines if line]
 
 
 def _parted(requirement: str) -> tuple[str, str]:
@@ -41,6 +50,10 @@ def test_an_installation_wants_the_versions_that_the_examples_were_run_with():
 
 def test_the_optional_dependencies_are_those_that_only_the_examples_need():
     optional = packaging()["project"]["optional-dependencies"]
+    for extra, file in OF_OTHER_FILES.items():
+        assert set(optional.pop(extra)) <= set(
+            lines_of(f"requirements-{file}.txt"),
+        )
     found = dict(_parted(one) for group in optional.values() for one in group)
     assert found == {k: requirements()[k] for k in EXTRAS}
 

@@ -149,7 +149,11 @@ def test_the_named_configs_exist() -> None:
     path = PROJECT / "configs" / "model_configs.json"
     names = {entry["config_name"] for entry in json.loads(path.read_text())}
     named = set(re.findall(r"--config-name ([\w-]+)", README))
-    named |= set(re.findall(r'(?:from_config|load_\w+)\("([\w-]+)"', README))
+    named |= set(
+        re.findall(
+            r'(?:from_config|load_agent|load_chat_model)\("([\w-]+)"', README
+        )
+    )
     assert named <= names
 
 
