@@ -118,8 +118,7 @@ def soak(folder: Path, plan: Plan) -> dict[str, Any]:
     with asyncio.Runner() as runner:
         for number in range(plan.requests):
             if number in reload_at:
-                dropped.append(weakref.ref(agent.model.local.base))
-                _reload(agent, folder)
+                dropped.append(_reload(agent, folder))
             if number in switch_at:
                 switch_s.append(_timed(agent, next(names)))
             runner.run(_ask(agent, number))
@@ -148,13 +147,18 @@ def _loaded(folder: Path) -> HuggingFaceWrapper:
     return model
 
 
-def _reload(agent: Finetune_DialogAgent, folder: Path) -> None:
-    """Drop the model, then load another one."""
+def _reload(agent: Finetune_DialogAgent, folder: Path) -> weakref.ref:
+    """Drop the model, then load another one; the first is given weakly.
+
+    As long as its worker holds it, it would be shared, not loaded.
+    """
     for name in ADAPTERS:
         agent.model.unload_adapter(name)
+    dropped = weakref.ref(agent.model.local.base)
     del agent.model
-    gc.collect()
+    _still_there([dropped])
     agent.model = _loaded(folder)
+    return dropped
 
 
 def _still_there(dropped: list[weakref.ref]) -> int:
