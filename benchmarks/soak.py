@@ -40,6 +40,7 @@ from huggingface_model import HuggingFaceWrapper  # noqa: E402
 ADAPTERS = ("ada", "bob", "carol")
 HIGHEST_GROWTH = 0.05
 MEGABYTE = 2**20
+_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -117,19 +118,17 @@ def soak(folder: Path, plan: Plan) -> dict[str, Any]:
     with asyncio.Runner() as runner:
         for number in range(plan.requests):
             if number in reload_at:
-                dropped.append(weakref.ref(agent.model.local.base))
-                _reload(agent, folder)
+                dropped.append(_reload(agent, folder))
             if number in switch_at:
                 switch_s.append(_timed(agent, next(names)))
             runner.run(_ask(agent, number))
             if number in sample_at:
                 samples.append(_sample())
-    gc.collect()
     return {
         "plan": asdict(plan),
         "seconds": round(time.perf_counter() - start, 1),
         "growth": round(_growth([one.memory_mb for one in samples]), 4),
-        "left": sum(base() is not None for base in dropped),
+        "left": _still_there(dropped),
         "switch_ms": round(statistics.median(switch_s) * 1000, 3),
         "after_warm_up": asdict(_after_warm_up(samples)[0]),
         "at_the_end": asdict(samples[-1]),
@@ -148,13 +147,29 @@ def _loaded(folder: Path) -> HuggingFaceWrapper:
     return model
 
 
-def _reload(agent: Finetune_DialogAgent, folder: Path) -> None:
-    """Drop the model, then load another one."""
+def _reload(agent: Finetune_DialogAgent, folder: Path) -> weakref.ref:
+    """Drop the model, then load another one; the first is given weakly.
+
+    As long as its worker holds it, it would be shared, not loaded.
+    """
     for name in ADAPTERS:
         agent.model.unload_adapter(name)
+    dropped = weakref.ref(agent.model.local.base)
     del agent.model
-    gc.collect()
+    _still_there([dropped])
     agent.model = _loaded(folder)
+    return dropped
+
+
+def _still_there(dropped: list[weakref.ref]) -> int:
+    """How many models are left; a worker may take a moment to let go."""
+    for _ in range(_TRIES):
+        gc.collect()
+        left = sum(base() is not None for base in dropped)
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
 
 
 def _timed(agent: Finetune_DialogAgent, name: str | None) -> float:
