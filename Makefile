@@ -1,6 +1,6 @@
 # `make chat` and `make tools` show the examples, `make serve` serves agents,
-# `make test` runs the tests. Each sets up a virtual environment of the project's own first, with uv where
-# it is there.
+# `make test` runs the tests. Each sets up a virtual environment of the
+# project's own first, with uv where it is there.
 
 PYTHON ?= python3
 ENVIRONMENT := .venv
