@@ -4,7 +4,7 @@
     python benchmarks/tool_questions.py [FOLDER]
 
 Asks the 30 questions of data/tool_questions.json, none of whose calls is in
-the training data, of the adapters in FOLDER (default: runs/tools), with all
+the training data, of the adapters in FOLDER (default: adapters/tools), with all
 the local tools, as `small_llms.py chat` offers them. A question is solved
 where the right calls were made in their order and the answer has the right
 value. Writes reports/tool_questions.json.
@@ -26,7 +26,9 @@ ARM = "alpha-umi"
 
 def main() -> None:
     """Ask, count and write."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "runs/tools"
+    folder = (
+        Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "adapters/tools"
+    )
     questions = json.loads(
         (PROJECT / "data" / "tool_questions.json").read_text(encoding="utf-8"),
     )

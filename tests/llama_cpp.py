@@ -1,13 +1,22 @@
 # -*- coding: utf-8 -*-
-"""llama.cpp, from the package xllamacpp: asked over its server's loopback."""
+"""llama.cpp, from the package xllamacpp: asked over its server's loopback.
 
+The server has a process of its own, which is killed: to free a server of this
+package now and then waits for ever.
+"""
+
+import contextlib
 import json
+import subprocess
+import sys
+import threading
 import urllib.request
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xllamacpp
 
 TIMEOUT_S = 120.0
 
@@ -16,20 +25,24 @@ class Runtime:
     """One GGUF file, loaded by llama.cpp on the CPU."""
 
     def __init__(self, file: Path, *, threads: int = 1) -> None:
-        params = xllamacpp.CommonParams()
-        params.model.path = str(file)
-        params.n_ctx = 512
-        params.n_parallel = 1
-        params.n_gpu_layers = 0
-        params.cpuparams.n_threads = threads
-        params.warmup = False
-        params.verbosity = -1
-        self._server = xllamacpp.Server(params)
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(file), str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        weakref.finalize(self, _end, process)
+        with _limited(process):
+            said = process.stdout.readline().split()
+        if not said or said[0] != "address":
+            raise RuntimeError(f"llama.cpp cannot load {file}: {said}")
+        self._address = said[1]
 
     def ask(self, path: str, **body: Any) -> Any:
         """What the server answers to one request."""
         request = urllib.request.Request(
-            f"{self._server.listening_address}{path}",
+            f"{self._address}{path}",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
@@ -75,3 +88,41 @@ class Runtime:
         for one in answer["completion_probabilities"][0]["top_logprobs"]:
             found[one["id"]] = one["logprob"]
         return found
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait(TIMEOUT_S)
+    process.stdin.close()
+    process.stdout.close()
+
+
+@contextlib.contextmanager
+def _limited(process: "subprocess.Popen[str]") -> Iterator[None]:
+    timer = threading.Timer(TIMEOUT_S, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _serve(file: str, threads: str) -> None:
+    """Tell the server's address, and serve until the parent has gone."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = file
+    params.n_ctx = 512
+    params.n_parallel = 1
+    params.n_gpu_layers = 0
+    params.cpuparams.n_threads = int(threads)
+    params.warmup = False
+    params.verbosity = -1
+    server = xllamacpp.Server(params)
+    print("address", server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
