@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from agentscope.message import Msg, UserMsg
+from bitsandbytes.nn import Linear4bit
 
 from finetune_dialog_agent import Finetune_DialogAgent
 from huggingface_model import HuggingFaceWrapper
@@ -155,7 +156,7 @@ def test_the_model_is_in_4_bit_whole(story: Story) -> None:
     layers = [
         module
         for module in story.model.base.model.modules()
-        if isinstance(module, base_model.Linear4bit)
+        if isinstance(module, Linear4bit)
     ]
     # Of 18 blocks: query, key, value, output, gate, up and down.
     assert len(layers) == 18 * 7

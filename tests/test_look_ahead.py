@@ -17,7 +17,7 @@ from local_llm import base_model, checkpoints
 @pytest.fixture(name="no_weights", autouse=True)
 def fixture_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading weights would fail."""
-    monkeypatch.setattr(base_model, "_load_weights", None)
+    monkeypatch.setattr(base_model, "load_weights", None)
 
 
 def test_a_preview_shows_examples_and_ends(run: Run, configs) -> None:

@@ -47,7 +47,7 @@ def test_a_plan_and_a_preview_read_no_weights(
     settings: ModelSettings,
     surroundings: Surroundings,
 ) -> None:
-    monkeypatch.setattr(base_model, "_load_weights", None)
+    monkeypatch.setattr(base_model, "load_weights", None)
     assert plan_run(settings, surroundings).rows.rows
     assert preview_run(settings, surroundings, 1).shown
 

@@ -117,6 +117,8 @@ def test_where_one_is_killed_the_other_ends_soon_and_says_so(
     shown, _ = launcher.communicate(timeout=SOON_S)
     assert launcher.returncode == 1
     told = "error: another process of this training has ended"
-    assert shown.count(told) == 1
-    assert shown.count("error: ") == 1
+    # The launcher may end the other one before that has noticed, and tells
+    # itself who was killed.
+    assert told in shown or "(SIGKILL) received by PID" in shown
+    assert shown.count("error: ") == shown.count(told) <= 1
     assert not any(one.is_running() for one in both)

@@ -288,12 +288,13 @@ def test_the_other_program_names_this_one(tmp_path: Path) -> None:
         load_any_settings(path, "tools")
 
 
-def test_the_embedded_entry_trains_the_roles_at_a_fifth_of_the_step() -> None:
+def test_the_embedded_entry_trains_planner_and_caller_in_small_steps() -> None:
     settings = load_tool_agent_settings(SHIPPED, "tools-embedded")
     assert settings.output_dir == Path("runs/tools")
-    assert settings.backbone.learning_rate == 8e-4
-    for stage in (settings.planner, settings.caller, settings.summarizer):
-        assert stage.learning_rate == pytest.approx(8e-4 / 5)
+    assert settings.ready_adapters == Path("adapters/tools")
+    assert settings.backbone.learning_rate == 6e-4
+    for stage in (settings.planner, settings.caller):
+        assert stage.learning_rate == pytest.approx(6e-4 / 5)
         assert stage.warmup_ratio == 0.1
     assert len(settings.demonstration_questions) == 2
 
