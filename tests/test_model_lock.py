@@ -87,16 +87,6 @@ def test_a_reply_may_come_after_training() -> None:
         pass
 
 
-def test_a_reply_waits_while_the_model_is_changed() -> None:
-    lock = ModelLock()
-    with held_by_another_thread(lock, "changing") as leave:
-        lock.refuse_while_training()
-        threading.Timer(0.2, leave.set).start()
-        start = time.monotonic()
-        with lock.generating(10):
-            assert 0.1 < time.monotonic() - start < 5
-
-
 def test_training_waits_for_a_running_reply() -> None:
     lock = ModelLock()
     with held_by_another_thread(lock, "generating") as leave:
