@@ -22,7 +22,7 @@ from agentscope.model import ChatResponse, ChatUsage
 from huggingface_offers import NO_TOOLS, Offer
 from huggingface_parameters import ReplyParameters, generation_settings
 from local_llm.errors import ConfigError, NotACall
-from local_llm.grammars import is_installed
+from local_llm.grammars import INSTALLING, is_installed
 from local_llm.held_replies import Form, HeldReply, held_replies
 from local_llm.reply_parts import HeldReader, ReplyPart, ReplyReader
 from local_llm.turns import Turn
@@ -228,8 +228,7 @@ async def _demanded(
     if problems:
         raise NotACall(
             f"the reply had to call {' or '.join(offer.names)}: {problems[0]}",
-            fix="with llguidance every such reply is a call: "
-            "pip install llguidance",
+            fix=f"with llguidance every such reply is a call: {INSTALLING}",
         )
     yield dataclasses.replace(heard, parts=calls)
 

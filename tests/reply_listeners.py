@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from tiny_models import make_tokenizer, prompt
 
@@ -26,6 +27,24 @@ def never_stop(base: BaseModel) -> None:
     base.model.generation_config.suppress_tokens = list(
         base.chat_format.stop_ids,
     )
+
+
+def slow_down(
+    monkeypatch: pytest.MonkeyPatch,
+    base: BaseModel,
+    seconds: float,
+) -> list[int]:
+    """Slows every forward with a head down; returns the rows of each."""
+    rows: list[int] = []
+    forward = base.model.forward
+
+    def slowed(input_ids: torch.Tensor, **more: Any) -> Any:
+        rows.append(len(input_ids))
+        time.sleep(seconds)
+        return forward(input_ids=input_ids, **more)
+
+    monkeypatch.setattr(base.model, "forward", slowed)
+    return rows
 
 
 def adapters_of(base: BaseModel) -> list[str]:

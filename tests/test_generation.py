@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reply_listeners import (
     never_stop,
     request_of,
     seeded,
+    slow_down,
     soon,
 )
 from tiny_models import (
@@ -84,20 +86,7 @@ def fixture_slow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[float], list[int]]:
     """Slows every token down; returns a list that grows by one for each."""
-
-    def slow_down(seconds: float) -> list[int]:
-        tokens: list[int] = []
-        forward = base.model.forward
-
-        def slowed(*args: Any, **arguments: Any) -> Any:
-            tokens.append(1)
-            time.sleep(seconds)
-            return forward(*args, **arguments)
-
-        monkeypatch.setattr(base.model, "forward", slowed)
-        return tokens
-
-    return slow_down
+    return partial(slow_down, monkeypatch, base)
 
 
 # -- pieces ---------------------------------------------------------------

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from reply_listeners import (
     never_stop,
     request_of,
     seeded,
+    slow_down,
     soon,
 )
 from tiny_models import (
@@ -100,20 +102,7 @@ def fixture_slow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[float], list[int]]:
     """Slows every forward down; returns the rows of each."""
-
-    def slow_down(seconds: float) -> list[int]:
-        rows: list[int] = []
-        forward = base.model.forward
-
-        def slowed(input_ids: torch.Tensor, **more: Any) -> Any:
-            rows.append(len(input_ids))
-            time.sleep(seconds)
-            return forward(input_ids=input_ids, **more)
-
-        monkeypatch.setattr(base.model, "forward", slowed)
-        return rows
-
-    return slow_down
+    return partial(slow_down, monkeypatch, base)
 
 
 def submitted(
