@@ -98,6 +98,24 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldText:
+    """What is known of a reply that is held to something.
+
+    Attributes:
+        text (`str`):
+            What this try has said so far.
+        usage (`ChatUsage`):
+            What all tries have used.
+        finish_reason (`str | None`):
+            Why this try has ended, None where it goes on.
+    """
+
+    text: str
+    usage: ChatUsage
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Heard:
     """What is known of a reply after another piece."""
 
@@ -145,13 +163,32 @@ async def whole_reply(
     return whole
 
 
-def added_usage(one: ChatUsage, other: ChatUsage) -> ChatUsage:
-    """What two replies have used together."""
-    return ChatUsage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        time=one.time + other.time,
-    )
+async def held_texts(
+    asking: Asking,
+    tries: Sequence[HeldReply],
+) -> AsyncGenerator[HeldText, None]:
+    """A reply that is held to something; the next try where one was cut.
+
+    Args:
+        asking (`Asking`):
+            The conversation.
+        tries (`Sequence[HeldReply]`):
+            What the reply is held to, at least one.
+
+    Yields:
+        `HeldText`: What is known after another piece.
+    """
+    spent = ChatUsage(0, 0, 0.0)
+    for held in tries:
+        text, reason, usage = "", None, spent
+        async with contextlib.aclosing(asking.pieces(held)) as pieces:
+            async for piece, used in pieces:
+                text += piece.text
+                reason, usage = piece.finish_reason, _added(spent, used)
+                yield HeldText(text, usage, reason)
+        spent = usage
+        if reason != "length":
+            return
 
 
 def _listen(
@@ -190,25 +227,18 @@ async def _held(
     tries: Sequence[HeldReply],
 ) -> AsyncGenerator[_Heard, None]:
     """A reply that a grammar makes a call; shorter ones where it was cut."""
-    spent = ChatUsage(0, 0, 0.0)
-    for held in tries:
-        reader = HeldReader(forms)
-        reason, usage = None, spent
-        async with contextlib.aclosing(asking.pieces(held)) as pieces:
-            async for piece, used in pieces:
-                reader.feed(piece.text)
-                reason, usage = piece.finish_reason, added_usage(spent, used)
-                yield _Heard([], usage, None)
-        spent = usage
-        if reason != "length":
-            break
-    parts = reader.end(reason == "stop")
+    async with contextlib.aclosing(held_texts(asking, tries)) as texts:
+        async for held in texts:
+            yield _Heard([], held.usage, None)
+    reader = HeldReader(forms)
+    parts = reader.feed(held.text) + reader.end(held.finish_reason == "stop")
     if not parts:
         raise NotACall(
-            f"the reply had to be a call and was not finished: {reason}",
+            "the reply had to be a call and was not finished: "
+            f"{held.finish_reason}",
             fix="raise generate_args.request_timeout_s",
         )
-    yield _Heard(parts, spent, reason)
+    yield _Heard(parts, held.usage, held.finish_reason)
 
 
 async def _demanded(
@@ -231,6 +261,15 @@ async def _demanded(
             fix=f"with llguidance every such reply is a call: {INSTALLING}",
         )
     yield dataclasses.replace(heard, parts=calls)
+
+
+def _added(one: ChatUsage, other: ChatUsage) -> ChatUsage:
+    """What two replies have used together."""
+    return ChatUsage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        time=one.time + other.time,
+    )
 
 
 def _held_to(

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from agentscope.exception import StructuredOutputError
-from agentscope.model import ChatUsage, StructuredResponse
+from agentscope.model import StructuredResponse
 from pydantic import BaseModel, ValidationError
 
-from huggingface_replies import Asking, added_usage
-from local_llm.held_replies import Form, HeldReply, held_replies, object_schema
+from huggingface_replies import Asking, held_texts
+from local_llm.held_replies import Form, held_replies, object_schema
 from local_llm.schema_checks import mismatch
 from local_llm.tool_calls import decode
 from local_llm.turns import Turn
@@ -55,28 +55,15 @@ async def structured_reply(
     room = asking.room()
     form = Form("structured output", object_schema(schema))
     tries = held_replies([form], asking.parameters.max_tokens or room, room)
-    spent = ChatUsage(0, 0, 0.0)
-    for held in tries:
-        text, usage, reason = await _text(asking, held)
-        spent = added_usage(spent, usage)
-        if reason != "length":
-            break
-    if reason != "stop":
-        raise StructuredOutputError(f"the object was not finished: {reason}")
-    value = decode(text)
+    async with aclosing(held_texts(asking, tries)) as texts:
+        last = [one async for one in texts][-1]
+    if last.finish_reason != "stop":
+        raise StructuredOutputError(
+            f"the object was not finished: {last.finish_reason}",
+        )
+    value = decode(last.text)
     _check(value, wanted, schema)
-    return StructuredResponse(content=value, usage=spent)
-
-
-async def _text(
-    asking: Asking,
-    held: HeldReply,
-) -> tuple[str, ChatUsage, str | None]:
-    async with aclosing(asking.pieces(held)) as pieces:
-        heard = [one async for one in pieces]
-    last, usage = heard[-1]
-    text = "".join(piece.text for piece, _ in heard)
-    return text, usage, last.finish_reason
+    return StructuredResponse(content=value, usage=last.usage)
 
 
 def _check(value: object, wanted: Wanted, schema: Mapping[str, Any]) -> None:
