@@ -29,14 +29,15 @@ from embedded import PROJECT, REPORTS, describe_machine
 from loads import embedded_request, measure_loads
 
 from local_llm.adapters import (
-    active_adapter,
     adapter_parameters,
     add_adapter,
     use_weights_for_replies,
 )
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.chat_format import Turn
+from local_llm.cpu_threads import give_back_threads
 from local_llm.generation import Failure, Piece, Request, engine_of
+from local_llm.lora_rows import LoraRows
 from local_llm.model_sources import LoadRequest, resolve
 
 LORA = {
@@ -157,6 +158,8 @@ def plain_reply(model: Any, prompt: Sequence[int], tokens: int) -> None:
             min_new_tokens=tokens,
             max_new_tokens=tokens,
         )
+    # As if each arm had the process for itself.
+    give_back_threads()
 
 
 # -- the head ------------------------------------------------------------------
@@ -229,7 +232,7 @@ def measure_agents(base: BaseModel, sizes: Sizes) -> dict[str, Any]:
         "tokens_per_s": speeds,
         "at_once_to_one_by_one": ratio(speeds, "at_once", "one_by_one"),
         "equal_greedy_replies": sum(one == other for one, other in equal),
-        "switch_ms": measure_switch(base, names, sizes.switches),
+        **measure_switch(base, names, prompts[0], sizes),
     }
 
 
@@ -246,16 +249,32 @@ def random_adapter(base: BaseModel, seed: int) -> str:
 def measure_switch(
     base: BaseModel,
     names: Sequence[str],
-    count: int,
-) -> dict[str, float]:
-    """Milliseconds from one adapter to the next, between two replies."""
-    times = []
-    for name in itertools.islice(itertools.cycle(names), count):
+    prompt: Sequence[int],
+    sizes: Sizes,
+) -> dict[str, Any]:
+    """From one adapter to the next, as between two replies: what the engine
+    does for it, and a reply of one token with another adapter than before,
+    next to one with the same."""
+    rows, times = LoraRows(base.model), []
+    for name in itertools.islice(itertools.cycle(names), sizes.switches):
         start = time.perf_counter()
-        use_weights_for_replies(base, name)
-        with active_adapter(base, name):
+        use_weights_for_replies(base, None)
+        with rows.attached():
+            rows.use([name])
             times.append(1000 * (time.perf_counter() - start))
-    return spread(times)
+    others = itertools.cycle(names)
+    return {
+        # Afterwards its matrices are at hand.
+        "first_use_ms": spread(times[: len(names)]),
+        "switch_ms": spread(times[len(names) :]),
+        "reply_of_one_token_s": in_turn(
+            {
+                "same": lambda: replies(base, [prompt], [names[-1]], 1),
+                "other": lambda: replies(base, [prompt], [next(others)], 1),
+            },
+            3 * sizes.rounds,
+        ),
+    }
 
 
 # -- what they share -----------------------------------------------------------

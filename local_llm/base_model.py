@@ -21,6 +21,7 @@ import torch
 
 from . import model_files
 from .chat_format import ChatFormat
+from .cpu_threads import give_back_threads
 from .decoding_parts import decoding_parts, make_head_input_contiguous
 from .errors import WeightsError
 from .exact_weights import ExactWeights
@@ -203,6 +204,8 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
     model = load_weights(request, folder, progress)
     _check_vocabulary(tokenizer, model, request.source)
     make_head_input_contiguous(model)
+    # Replies are computed in another thread.
+    give_back_threads()
     return BaseModel(
         model=model,
         tokenizer=tokenizer,

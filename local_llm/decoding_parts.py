@@ -13,6 +13,7 @@ from . import int8_head
 from .exact_weights import DecodingPart
 from .int8_head import Int8Head
 from .one_query_attention import OneQueryAttention
+from .packed_products import PackedProducts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,6 +34,8 @@ def decoding_parts(
     parts: list[DecodingPart] = []
     if OneQueryAttention.can_use(model):
         parts.append(OneQueryAttention(model))
+    if PackedProducts.can_use(model):
+        parts.append(PackedProducts(model))
     head = model.get_output_embeddings()
     if fast_head and int8_head.can_use(head):
         parts.append(Int8Head(head))

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 import torch
 
-from .adapter_layers import is_low_rank_only
+from .adapter_layers import is_low_rank_only, use_adapter
 from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
 from .decoder import Decoder
@@ -80,6 +80,7 @@ class GenerationEngine:
         )
         self._known_state: object = None
         self._alone: dict[str | None, str | None] = {}
+        self._lora_rows: LoraRows | None = None
         self._guard = threading.Lock()
         self._waiting: deque[ReplyRow] = deque()
         self._unfinished: list[ReplyRow] = []
@@ -160,13 +161,20 @@ class GenerationEngine:
         with base.lock.generating(first.request.timeout_s):
             alone = self._alone_with(first.request.adapter)
             use_weights_for_replies(base, alone)
-            with active_adapter(base, alone), torch.inference_mode():
-                if alone is not None:
-                    self._run_batch(alone, lambda rows: None)
+            with torch.inference_mode():
+                if alone is None:
+                    self._run_together()
                     return
-                rows = LoraRows(base.model)
-                with rows.attached():
-                    self._run_batch(None, rows.use)
+                with active_adapter(base, alone):
+                    self._run_batch(alone, lambda rows: None)
+
+    def _run_together(self) -> None:
+        """Reply with adapters that share a batch; peft's own are off."""
+        if self._lora_rows is None:
+            use_adapter(self.base.model, None)
+            self._lora_rows = LoraRows(self.base.model)
+        with self._lora_rows.attached():
+            self._run_batch(None, self._lora_rows.use)
 
     def _run_batch(self, alone: str | None, use_adapters: UseAdapters) -> None:
         decoder = Decoder(self.base.model, use_adapters, self.prefixes)
@@ -217,6 +225,7 @@ class GenerationEngine:
         if state != self._known_state:
             self._known_state = state
             self._alone.clear()
+            self._lora_rows = None
             self.prefixes.clear()
 
     def _ended(self, serving: "Future[None]") -> None:

@@ -20,6 +20,9 @@ LIKELIEST = 64
 """Logits of each row that are exact: more than `top_k` draws from by default.
 A row's 64 take 64 x 640 products, next to 262,144 x 640."""
 
+_SEARCHED = 64
+"""Logits in a block, of which the largest is found first."""
+
 _BLOCK_ROWS = 8192
 """Weights rounded at a time; in float32 they are 21 MB of 640 columns."""
 
@@ -103,7 +106,7 @@ class Int8Head:
         found = self._rounded_product(hidden)
         if self._head.bias is not None:
             found += self._head.bias
-        likeliest = found.topk(min(LIKELIEST, found.shape[1])).indices
+        likeliest = _likeliest(found)
         chosen = self._head.weight[likeliest].float()  # (rows, 64, width)
         exact = (chosen * hidden[:, None]).sum(-1)
         if self._head.bias is not None:
@@ -154,6 +157,23 @@ class Int8Head:
         )
         self._scales = scales
         self._zeros = torch.zeros(len(scales), dtype=torch.int64)
+
+
+def _likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """Where the `LIKELIEST` of each row are, in any order.
+
+    They are in the blocks of the largest maxima: to find these first takes a
+    fifth of the time that `topk` takes with 262,144.
+    """
+    rows, width = logits.shape
+    if width % _SEARCHED or width // _SEARCHED < LIKELIEST:
+        return logits.topk(min(LIKELIEST, width)).indices
+    blocks = logits.view(rows, -1, _SEARCHED)
+    best = blocks.amax(-1).topk(LIKELIEST).indices  # (rows, 64)
+    index = best[:, :, None].expand(-1, -1, _SEARCHED)
+    places = blocks.gather(1, index).flatten(1).topk(LIKELIEST).indices
+    inside = places % _SEARCHED
+    return best.gather(1, places // _SEARCHED) * _SEARCHED + inside
 
 
 def _largest_of(rows: torch.Tensor) -> torch.Tensor:

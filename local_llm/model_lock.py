@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from .cpu_threads import give_back_threads
 from .errors import GenerationError, TrainingError
 
 LOCK_TIMEOUT_S = 60.0
@@ -78,7 +79,7 @@ class ModelLock:
         try:
             yield
         finally:
-            self._in_use.release()
+            self._release()
 
     @contextlib.contextmanager
     def training(self, timeout_s: float) -> Iterator[None]:
@@ -119,7 +120,12 @@ class ModelLock:
         try:
             yield
         finally:
-            self._in_use.release()
+            self._release()
+
+    def _release(self) -> None:
+        # Or the next user, in another thread, would compute half as fast.
+        give_back_threads()
+        self._in_use.release()
 
     def _acquired_in_turn(self) -> bool:
         """Who wants to change the model comes first: replies follow each

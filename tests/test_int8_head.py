@@ -63,6 +63,26 @@ def test_the_likeliest_logits_are_exact_and_the_others_nearly() -> None:
     assert 0.001 < error < 0.02
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("width", [40, 4096, 64 * 80, 64 * 80 + 1])
+@pytest.mark.parametrize("order", ["any", "rising", "equal"])
+def test_the_likeliest_are_found_as_topk_finds_them(
+    order: str,
+    width: int,
+    rows: int,
+) -> None:
+    logits = {
+        "any": torch.randn(rows, width),
+        "rising": torch.arange(width).float().expand(rows, -1),
+        "equal": torch.zeros(rows, width),
+    }[order]
+    found = int8_head._likeliest(logits)
+    wanted = logits.topk(min(LIKELIEST, width)).values
+    assert len(set(found[0].tolist())) == wanted.shape[1]
+    values = logits.gather(1, found).sort(descending=True).values
+    assert torch.equal(values, wanted)
+
+
 def test_a_row_has_the_same_logits_whatever_is_beside_it() -> None:
     head, hidden = make_head(), some_hidden(9)
     hidden[3] *= 100

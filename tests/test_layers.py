@@ -16,8 +16,9 @@ PACKAGES = ("local_llm", "alpha_umi")
 IN_A_PACKAGE = tuple(f"{package}." for package in PACKAGES)
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    # 0: the standard library alone
+    # 0: the standard library, and torch at most
     (
+        "local_llm.cpu_threads",
         "local_llm.errors",
         "local_llm.known_licences",
         "local_llm.library_defaults",
@@ -83,6 +84,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.model_files",
         "local_llm.model_step",
         "local_llm.one_query_attention",
+        "local_llm.packed_products",
         "local_llm.reply_text",
         "local_llm.reports",
         "local_llm.slot_cache",

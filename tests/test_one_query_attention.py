@@ -9,6 +9,7 @@ from tiny_models import gemma, gemma3
 from transformers import DynamicCache, PreTrainedModel, StaticCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from local_llm import one_query_attention as one_query
 from local_llm.one_query_attention import (
     NAME,
     OneQueryAttention,
@@ -44,6 +45,16 @@ def some_mask() -> torch.Tensor:
     return mask
 
 
+@pytest.fixture(name="fused_tokens", params=[0, TOKENS])
+def fixture_fused_tokens(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once the text counts as long, once as short."""
+    monkeypatch.setattr(one_query, "FUSED_TOKENS", request.param)
+
+
+@pytest.mark.usefixtures("fused_tokens")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("heads", "groups"), [(4, 1), (4, 4), (8, 2)])
 @pytest.mark.parametrize("masked", [False, True])
@@ -60,6 +71,7 @@ def test_it_equals_the_fused_function(
     torch.testing.assert_close(found, wanted, rtol=0, atol=tolerance)
 
 
+@pytest.mark.usefixtures("fused_tokens")
 def test_a_mask_that_is_added_is_added() -> None:
     bias = torch.where(some_mask(), 0.5, -1e30)
     found, wanted = both(4, 2, mask=bias)
@@ -71,6 +83,7 @@ def test_several_queries_go_to_the_fused_function() -> None:
     assert torch.equal(found, wanted)
 
 
+@pytest.mark.usefixtures("fused_tokens")
 def test_a_row_that_sees_nothing_does_not_become_nan() -> None:
     mask = some_mask()
     mask[1] = False
