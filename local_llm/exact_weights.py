@@ -31,6 +31,9 @@ class DecodingPart(Protocol):
     def put_back(self) -> None:
         """Compute exactly, as before the first `use`."""
 
+    def free(self) -> None:
+        """Forget what `use` has made, after `put_back`."""
+
 
 @dataclass
 class _Weight:
@@ -99,6 +102,15 @@ class ExactWeights:
                 weight.packed = (layer.weight.data, layer.weight.quant_state)
             _put(layer, weight.exact)
             layer.support_avx512bf16_for_cpu = False
+
+    def free_copies(self) -> None:
+        """Use the exact weights alone, and give up the memory of all that
+        replies have made; the next reply makes it again."""
+        self.use_for_training()
+        for part in self._parts:
+            part.free()
+        for weight in self._weights:
+            weight.packed = None
 
 
 def _can_be_packed(weight: _Weight) -> bool:

@@ -74,8 +74,7 @@ class Int8Head:
 
     def __init__(self, head: torch.nn.Linear) -> None:
         self._head = head
-        self._sums = torch.empty(0)
-        self._packed = self._scales = self._zeros = torch.empty(0)
+        self.free()
 
     def use(self) -> None:
         """Multiply in 8 bits where the logits of one token are asked."""
@@ -90,6 +89,10 @@ class Int8Head:
     def put_back(self) -> None:
         """Multiply exactly again."""
         self._head.__dict__.pop("forward", None)
+
+    def free(self) -> None:
+        """Give up the memory of the copy."""
+        self._sums = self._packed = self._scales = self._zeros = torch.empty(0)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """The logits of some tokens, each computed on its own.

@@ -114,3 +114,6 @@ class OneQueryAttention:
     def put_back(self) -> None:
         """Attend as transformers does."""
         self._config._attn_implementation = _REPLACED
+
+    def free(self) -> None:
+        """Nothing was made."""

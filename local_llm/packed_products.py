@@ -57,6 +57,11 @@ class PackedProducts:
         for product in self._products:
             product.layer.__dict__.pop("forward", None)
 
+    def free(self) -> None:
+        """Let the packed weights go."""
+        for product in self._products:
+            product.forget()
+
 
 class PackedProduct:
     """In place of a layer's `forward`.
@@ -72,6 +77,10 @@ class PackedProduct:
 
     def __init__(self, layer: Linear4bit) -> None:
         self.layer = layer
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no packed weight any more."""
         self._address = _ADDRESS_OF_NOTHING
         self._kept: list[torch.Tensor] = []
 

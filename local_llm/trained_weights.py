@@ -66,7 +66,8 @@ class TrainedWeights(ABC):
     @contextlib.contextmanager
     def trainable(self) -> Iterator[None]:
         """Exact weights that take gradients; afterwards fit for replies."""
-        self.base.weights.use_for_training()
+        # The copies would stand in memory at the peak of training.
+        self.base.weights.free_copies()
         self._make_trainable()
         try:
             yield

@@ -7,6 +7,7 @@ show that nothing else gets in the way. Every head counts as wide here, so that
 it is switched too where the CPU can.
 """
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from local_llm import int8_head
 from local_llm.adapters import adapter_parameters, add_adapter, peft_model
 from local_llm.base_model import BaseModel, load_base_model
 from local_llm.exact_weights import ExactWeights
+from local_llm.packed_products import PackedProducts
 
 packs = pytest.mark.skipif(
     not has_avx512bf16(),
@@ -198,6 +200,32 @@ def test_the_packed_weights_are_made_once(folders: list[Path]) -> None:
     base.weights.use_for_training()
     reply(base, QUESTION)
     assert [one.weight.data.data_ptr() for one in linears(base)] == first
+
+
+def test_the_copies_of_replies_can_be_given_up(folders: list[Path]) -> None:
+    base = loaded(folders[0])
+    before = reply(base, QUESTION)
+    copies = weakref.WeakSet(copies_of(base))
+    assert bool(copies) == (has_avx512bf16() or int8_head.cpu_has_vnni())
+    base.weights.free_copies()
+    assert not copies
+    assert not any(packed(base))
+    assert reply(base, QUESTION) == before
+
+
+def copies_of(base: BaseModel) -> list[torch.Tensor]:
+    """What a reply has made: packed weights and the head in 8 bits."""
+    made = [
+        part._packed
+        for part in base.weights._parts
+        if isinstance(part, int8_head.Int8Head)
+    ]
+    return made + [
+        product._kept[0]
+        for part in base.weights._parts
+        if isinstance(part, PackedProducts)
+        for product in part._products
+    ]
 
 
 @pytest.mark.parametrize(
