@@ -6,9 +6,6 @@ that suit small models. Raises ConfigError for an agent without a planner, and
 what the models raise.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from agentscope.agent import (
     Agent,
     ContextConfig,
@@ -19,16 +16,14 @@ from agentscope.agent import (
 from agentscope.message import HintBlock
 from agentscope.middleware import MiddlewareBase
 from agentscope.model import ChatModelBase
-from agentscope.permission import PermissionBehavior, PermissionDecision
 from agentscope.state import AgentState
 from agentscope.tool import Toolkit
 from agentscope.workspace import Offloader
 
 from local_llm.errors import ConfigError
 
+from .agent_calls import StrictCalls, TimedCalls
 from .agent_model import AlphaUMiModel
-from .calls import fault_of
-from .protocol import Call, Tool
 
 _STEP_QUERIES = 2
 """Models that a step of a search asks."""
@@ -36,39 +31,6 @@ _STEP_QUERIES = 2
 _KEPT_CONTEXT = 0.5
 """The share of a context that stays where it gets too full. AgentScope keeps
 a tenth and a summary; small models write none, and forget their last step."""
-
-
-class StrictCalls(MiddlewareBase):
-    """Lets no call be made that does not fit its tool as it is written.
-
-    AgentScope completes what is broken: of a call that ended too early, as
-    `{"path": "/home/us`, it would make another one and run that.
-    """
-
-    async def on_check_permission(
-        self,
-        agent: Agent,
-        input_kwargs: dict[str, Any],
-        next_handler: Callable[..., Awaitable[PermissionDecision]],
-    ) -> PermissionDecision:
-        """Refuse the call, or leave the decision to the others.
-
-        Args:
-            agent (`Agent`):
-                Whose call it is.
-            input_kwargs (`dict[str, Any]`):
-                The call, the tool, and the arguments as AgentScope reads
-                them.
-            next_handler (`Callable[..., Awaitable[PermissionDecision]]`):
-                The others.
-        """
-        block, tool = input_kwargs["tool_call"], input_kwargs["tool"]
-        call = Call(block.name, block.input)
-        fits = Tool(block.name, schema=tool.input_schema)
-        fault = fault_of(call, [fits])
-        if fault is None:
-            return await next_handler(**input_kwargs)
-        return PermissionDecision(PermissionBehavior.DENY, fault.text)
 
 
 class AlphaUMiAgent(Agent):
@@ -120,7 +82,11 @@ class AlphaUMiAgent(Agent):
             system_prompt,
             whole,
             toolkit,
-            [StrictCalls(), *(middlewares or [])],
+            [
+                StrictCalls(),
+                TimedCalls(whole.parameters.limits.tool_seconds),
+                *(middlewares or []),
+            ],
             state,
             offloader,
             model_config,

@@ -136,8 +136,8 @@ class AlphaUMiModel(ChatModelBase):
         limits: Limits = Field(
             default=LIMITS,
             title="Limits",
-            description="What a round may take; steps, width, repeats and "
-            "observation_characters count here.",
+            description="What a round may take; steps, width, repeats, "
+            "observation_characters and tool_seconds count here.",
         )
 
         constrained_calls: bool = Field(

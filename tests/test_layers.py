@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from endless_waits import inside_a_timeout, may_wait_for_ever
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("local_llm", "alpha_umi")
@@ -239,6 +240,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "alpha_umi.trained_team",
     ),
     (
+        "alpha_umi.agent_calls",
         "alpha_umi.agent_history",
         "alpha_umi.glpft",
         "alpha_umi.local_roles",
@@ -295,6 +297,7 @@ one line do not import each other."""
 USERS_OF_AGENTSCOPE = {
     "agent_service",
     "alpha_umi.agent",
+    "alpha_umi.agent_calls",
     "alpha_umi.agent_history",
     "alpha_umi.agent_model",
     "alpha_umi.agent_roles",
@@ -490,12 +493,12 @@ def test_a_module_has_a_test_file_of_its_name(module: str) -> None:
 @pytest.mark.parametrize("path", SOURCE, ids=name_of)
 def test_nothing_waits_without_a_limit(path: Path) -> None:
     tree = tree_of(path)
-    limited = _inside_a_timeout(tree)
+    limited = inside_a_timeout(tree)
     endless = [
         f"line {node.lineno}: {ast.unparse(node)}"
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        and _may_wait_for_ever(node)
+        and may_wait_for_ever(node)
         and node not in limited
     ]
     assert endless == []
@@ -525,7 +528,7 @@ def test_a_wait_without_a_limit_is_recognised(
 ) -> None:
     call = ast.parse(code, mode="eval").body
     assert isinstance(call, ast.Call)
-    assert _may_wait_for_ever(call) == is_endless
+    assert may_wait_for_ever(call) == is_endless
 
 
 @every_module
@@ -554,41 +557,6 @@ def test_a_package_prints_nothing(module: str) -> None:
         and node.func.id == "print"
     ]
     assert printing == []
-
-
-def _may_wait_for_ever(call: ast.Call) -> bool:
-    """A call of a queue, thread, event, lock or future without a limit.
-
-    `get` and `join` of dictionaries and strings have a positional argument.
-    """
-    if not isinstance(call.func, ast.Attribute):
-        return False
-    named = {keyword.arg: keyword.value for keyword in call.keywords}
-    limit = named.get("timeout")
-    if limit is not None:
-        return isinstance(limit, ast.Constant) and limit.value is None
-    if call.func.attr == "acquire":
-        flags = [*call.args[:1], *[v for k, v in named.items() if k]]
-        return not any(
-            isinstance(one, ast.Constant) and one.value is False
-            for one in flags
-        )
-    waiting = {"get", "join", "wait", "result", "communicate"}
-    return call.func.attr in waiting and not call.args
-
-
-def _inside_a_timeout(tree: ast.AST) -> set[ast.AST]:
-    """What stands in the body of `async with asyncio.timeout(...)`."""
-    return {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AsyncWith)
-        and any(
-            ast.unparse(item.context_expr).startswith("asyncio.timeout(")
-            for item in node.items
-        )
-        for inner in ast.walk(node)
-    }
 
 
 def _catches_everything(handler: ast.ExceptHandler) -> bool:
