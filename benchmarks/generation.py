@@ -46,6 +46,7 @@ LORA = {
     "lora_dropout": 0.0,
     "target_modules": "all-linear",
 }
+NOISE = 0.02
 LIMIT_S = 600.0
 SUBJECTS = (
     *("the sea", "a mountain", "bread", "the moon", "a train", "winter"),
@@ -237,12 +238,12 @@ def measure_agents(base: BaseModel, sizes: Sizes) -> dict[str, Any]:
 
 
 def random_adapter(base: BaseModel, seed: int) -> str:
-    """An adapter that changes replies: none of its weights is 0."""
+    """An adapter that changes replies: a fresh one, with noise on it."""
     name = add_adapter(base, LORA, seed)
     generator = torch.Generator().manual_seed(seed)
     for parameter in adapter_parameters(base, name).values():
         noise = torch.randn(parameter.shape, generator=generator)
-        parameter.data = (noise * 0.01).to(parameter.dtype)
+        parameter.data += (noise * NOISE).to(parameter.dtype)
     return name
 
 
