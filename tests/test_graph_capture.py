@@ -86,6 +86,8 @@ def test_the_stream_is_the_one_before_after_a_capture_that_failed() -> None:
     before = torch.cuda.current_stream()
     given = torch.ones(3, device="cuda:0")
     with pytest.raises(RuntimeError):
-        CudaCapture(torch.device("cuda", 0))(lambda: given * given.sum().item())
+        CudaCapture(torch.device("cuda", 0))(
+            lambda: given * given.sum().item()
+        )
     assert torch.cuda.current_stream() == before
     assert (given * 2).sum().item() == 6
