@@ -80,9 +80,7 @@ class FixedCache(Cache):
 
     def __init__(self, cache: SlotCache, place: torch.Tensor) -> None:
         super().__init__([FixedLayer(one, place) for one in cache.layers])
-        room = cache.layers[0].keys.shape[2]
         self._place = place
-        self._places = torch.arange(room, device=place.device)
 
     def mask(self, positions: torch.Tensor) -> torch.Tensor:
         """Which tokens of each row are its own, with the one to come.
@@ -94,5 +92,8 @@ class FixedCache(Cache):
         Returns:
             `torch.Tensor`: int64, shape (rows, room).
         """
-        begun = self._places >= self._place - positions
-        return (begun & (self._places <= self._place)).long()
+        # Made here: a graph keeps only what is made while it is captured.
+        room = self.layers[0].get_max_length()
+        places = torch.arange(room, device=positions.device)
+        begun = places >= self._place - positions
+        return (begun & (places <= self._place)).long()

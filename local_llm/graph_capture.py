@@ -7,6 +7,7 @@ graph. Knows no models. Raises RuntimeError.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ Compute = Callable[[], torch.Tensor]
 
 Capture = Callable[[Compute], Compute]
 """Computes once or several times, and returns what does it again: the same
-kernels on the same addresses, into the same tensor."""
+kernels on the same addresses, into the same tensor. That keeps what the
+function makes, and nothing of what was there before it."""
 
 _aten = torch.ops.aten
 
@@ -27,6 +29,9 @@ _BETWEEN_HOST_AND_DEVICE = {
     _aten.lift_fresh.default,  # of a tensor made of numbers
 }
 """Those that torch does not tag."""
+
+_one_at_a_time = threading.Lock()
+"""torch allows a process one capture at a time."""
 
 
 class _Blind(TorchDispatchMode):
@@ -52,6 +57,8 @@ def _needs_values(function: Any, arguments: tuple) -> bool:
             one is not None and one.dtype in (torch.bool, torch.uint8)
             for one in arguments[1]
         )
+    if str(function).startswith("bitsandbytes.int8_vectorwise_quant"):
+        return True  # looks for outliers
     tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
     is_tagged = not tags.isdisjoint(function.tags)
     return is_tagged or function in _BETWEEN_HOST_AND_DEVICE
@@ -72,9 +79,11 @@ def computed_blindly() -> Iterator[None]:
 
 
 class CudaCapture:
-    """Captures CUDA graphs, each with a memory pool of its own.
+    """Captures CUDA graphs.
 
-    A pool shared by graphs cannot be used again when the last one is gone.
+    Each has a memory pool of its own: one that is shared cannot be used again
+    when its last graph is gone. With torch 2.11 nobody else can draw from the
+    device's common random numbers meanwhile, as a training with dropout does.
 
     Args:
         device (`torch.device`):
@@ -94,17 +103,11 @@ class CudaCapture:
         before = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(before)
         try:
-            # Outside of torch's own: that one stays where a capture fails.
-            with torch.cuda.stream(self._stream):
+            # Of its own, because torch's stays where a capture fails.
+            with _one_at_a_time, torch.cuda.stream(self._stream):
                 # What is made for a stream once must not be captured.
                 compute()
-                with torch.cuda.graph(
-                    graph,
-                    stream=self._stream,
-                    # Other models' threads may allocate meanwhile.
-                    capture_error_mode="thread_local",
-                ):
-                    output = compute()
+                output = self._recorded(graph, compute)
         finally:
             before.wait_stream(self._stream)
 
@@ -113,6 +116,18 @@ class CudaCapture:
             return output
 
         return replay
+
+    def _recorded(
+        self,
+        graph: torch.cuda.CUDAGraph,
+        compute: Compute,
+    ) -> torch.Tensor:
+        # Other models' threads may allocate memory meanwhile.
+        mode = "thread_local"
+        with torch.cuda.graph(
+            graph, stream=self._stream, capture_error_mode=mode
+        ):
+            return compute()
 
 
 def capture_on(device: torch.device) -> Capture | None:

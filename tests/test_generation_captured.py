@@ -82,6 +82,19 @@ def test_a_second_reply_has_graphs_of_its_own(base: BaseModel) -> None:
     assert (recorder.captures, recorder.replays) == (2, 2 * (TOKENS - 2))
 
 
+def test_weights_in_4_bit_are_captured_too(
+    tiny_folder: Path,
+    tmp_path: Path,
+) -> None:
+    base, recorder = (
+        load_own(tiny_folder, tmp_path, dtype="float32"),
+        Recorder(),
+    )
+    loud_adapter(base, 0)
+    assert texts_of(base, recorder) == texts_of(base, None)
+    assert recorder.captures > 0
+
+
 def test_a_capture_that_fails_costs_no_reply(base: BaseModel) -> None:
     def refusing(compute: Compute) -> Compute:
         raise torch.OutOfMemoryError("no memory for a graph")

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 
+import bitsandbytes
 import pytest
 import torch
 from recorded_operations import Recorder
@@ -19,6 +20,9 @@ REFUSED: dict[str, Callable[[], object]] = {
     "places": lambda: NUMBERS.nonzero(),
     "a choice": lambda: TABLE[TABLE > 3],
     "a tensor of numbers": lambda: torch.tensor([1, 2]),
+    "outliers": lambda: bitsandbytes.functional.int8_vectorwise_quant(
+        TABLE.half(), threshold=6.0
+    ),
 }
 
 ALLOWED: dict[str, Callable[[], object]] = {
@@ -76,18 +80,32 @@ def test_the_recorder_of_the_tests_runs_no_python_again() -> None:
     assert replay().tolist() == [11, 11]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_the_recorder_of_the_tests_keeps_nothing_from_before() -> None:
+    """As a CUDA graph does not, which then reads what else is there."""
+    given, tables = torch.ones(3), [torch.ones(3)]
+    replay = Recorder()(lambda: given + tables[0])
+    assert replay().tolist() == [2, 2, 2]
+    tables.clear()
+    with pytest.raises(AssertionError, match="is gone"):
+        replay()
+
+
+on_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"
+)
+
+
+@on_cuda
 def test_a_cuda_graph_computes_again() -> None:
     twice_the_sum(CudaCapture(torch.device("cuda", 0)), "cuda:0")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_the_stream_is_the_one_before_after_a_capture_that_failed() -> None:
-    before = torch.cuda.current_stream()
-    given = torch.ones(3, device="cuda:0")
+@on_cuda
+def test_a_cuda_device_is_as_before_after_a_capture_that_failed() -> None:
+    stream, given = torch.cuda.current_stream(), torch.ones(3, device="cuda:0")
+    capture = CudaCapture(torch.device("cuda", 0))
     with pytest.raises(RuntimeError):
-        CudaCapture(torch.device("cuda", 0))(
-            lambda: given * given.sum().item()
-        )
-    assert torch.cuda.current_stream() == before
-    assert (given * 2).sum().item() == 6
+        capture(lambda: given * given.sum().item())
+    assert torch.cuda.current_stream() == stream
+    assert torch.rand(3, device="cuda:0").sum().item() > 0
+    twice_the_sum(capture, "cuda:0")
