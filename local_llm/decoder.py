@@ -94,12 +94,12 @@ class Decoder:
         self._cache: Cache | None = None
         self._adapters: list[str | None] = []
         self._lengths: list[int] = []
-        if self._graphs is not None:
-            self._graphs.clear()
+        self._forget_graphs()
 
     def give_back_memory(self) -> None:
         """Forget what is not needed, after memory ran out or may have."""
         self._prefixes.clear()
+        self._forget_graphs()
         torch.cuda.empty_cache()
 
     def begin(self, ids: list[int], adapter: str | None) -> Prompt:
@@ -175,6 +175,10 @@ class Decoder:
             scores = self._graphs.scores(*inputs, in_use)
         self._lengths = [length + 1 for length in self._lengths]
         return scores
+
+    def _forget_graphs(self) -> None:
+        if self._graphs is not None:
+            self._graphs.clear()
 
     def _mask(self) -> torch.Tensor | None:
         """Which tokens of a row are its own, with the one to come; shape

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 Compute = Callable[[], torch.Tensor]
 """Computes from tensors that stay where they are into one that it returns."""
@@ -46,7 +47,10 @@ class _Blind(TorchDispatchMode):
     ) -> Any:
         if _needs_values(function, arguments):
             raise RuntimeError(f"{function} needs the values of a tensor")
-        return function(*arguments, **(named or {}))
+        result = function(*arguments, **(named or {}))
+        if _is_between_devices((arguments, named, result)):
+            raise RuntimeError(f"{function} needs tensors of two devices")
+        return result
 
 
 def _needs_values(function: Any, arguments: tuple) -> bool:
@@ -64,9 +68,20 @@ def _needs_values(function: Any, arguments: tuple) -> bool:
     return is_tagged or function in _BETWEEN_HOST_AND_DEVICE
 
 
+def _is_between_devices(values: Any) -> bool:
+    """Whether nested tensors are apart; single numbers may be anywhere."""
+    devices = {
+        one.device
+        for one in tree_leaves(values)
+        if isinstance(one, torch.Tensor) and one.dim()
+    }
+    return len(devices) > 1
+
+
 @contextlib.contextmanager
 def computed_blindly() -> Iterator[None]:
-    """Refuse what looks at values of tensors, or makes tensors of numbers.
+    """Refuse what looks at values of tensors, makes tensors of numbers or
+    moves them between devices.
 
     A CUDA graph that fails while it is captured leaves the stream and the
     memory pools in doubt; what fails here has only not been computed.

@@ -53,7 +53,7 @@ def texts_of(base: BaseModel, capture: Capture | None) -> list[str]:
         request = request_of(
             base,
             prompt_ids=prompt(base, f"Question {n}" + " and" * (5 * n)),
-            adapter=adapters[n % 3],
+            adapter=adapters[n % len(adapters)],
             sampling=seeded(n) if n % 2 else Sampling(),
             max_new_tokens=TOKENS + 3 * n,
             deliver=listeners[-1],

@@ -44,6 +44,22 @@ def test_what_looks_at_values_is_refused(kind: str) -> None:
             REFUSED[kind]()
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda: NUMBERS.to("meta"),
+        lambda: torch.empty(3, device="meta").copy_(NUMBERS),
+    ],
+    ids=["to", "copy"],
+)
+def test_what_moves_tensors_between_devices_is_refused(
+    move: Callable[[], object],
+) -> None:
+    with torch.inference_mode(), computed_blindly():
+        with pytest.raises(RuntimeError, match="tensors of two devices"):
+            move()
+
+
 @pytest.mark.parametrize("kind", list(ALLOWED))
 def test_what_does_not_is_computed_as_ever(kind: str) -> None:
     with torch.inference_mode():

@@ -5,7 +5,7 @@ The capture itself is replaced by a recorder that does what a CUDA graph does.
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -36,6 +36,19 @@ from local_llm.step_graphs import StepGraphs
 
 ONE_CACHE = [name for name in FAMILIES if name != "mamba"]
 NO_NUMBERS_MADE = [name for name in ONE_CACHE if name != "falcon with alibi"]
+
+
+class Watched(Recorder):
+    """Knows which of its recordings are there still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: weakref.WeakSet[Compute] = weakref.WeakSet()
+
+    def __call__(self, compute: Compute) -> Compute:
+        replay = super().__call__(compute)
+        self.alive.add(replay)
+        return replay
 
 
 @pytest.fixture(name="soon")
@@ -129,13 +142,7 @@ def test_only_so_many_graphs_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(step_graphs, "MOST_GRAPHS", 1)
-    recorder, alive = Recorder(), weakref.WeakSet()
-
-    def capture(compute: Compute) -> Compute:
-        replay = recorder(compute)
-        alive.add(replay)
-        return replay
-
+    capture = Watched()
     decoder = decoder_of(model, graphs=StepGraphs(model, capture))
     rows = [ids_of(MIDDLE), ids_of(SHORT)]
     for ids in rows:
@@ -144,7 +151,7 @@ def test_only_so_many_graphs_are_kept(
         for _ in range(3):
             check_step(model, decoder, rows[:count])
         decoder.leave(count - 1)
-        assert len(alive) == count - 1
+        assert len(capture.alive) == count - 1
 
 
 @pytest.mark.usefixtures("soon", "blind")
@@ -164,35 +171,25 @@ def test_other_tensors_in_use_are_another_graph(
     model: PreTrainedModel,
 ) -> None:
     """As adapters are, which the same graph would compute with for ever."""
-    head = model.lm_head.weight
-    scales = {name: head.new_tensor([n]) for n, name in enumerate("abc", 1)}
-    in_use: list[torch.Tensor] = []
-
-    def use(rows: list[str]) -> torch.Tensor:
-        in_use[:] = [scales[rows[0]]]
-        return in_use[0]
-
+    scales = {n: model.lm_head.weight.new_tensor([n]) for n in (1, 2)}
+    in_use = [scales[1]]
     hook = model.lm_head.register_forward_hook(
         lambda module, inputs, output: output * in_use[0]
     )
     recorder = Recorder()
-    graphs = StepGraphs(model, recorder)
-    decoder = Decoder(model, use, PrefixCache(BLOCK), graphs)
-    prompt = decoder.begin(ids_of(SHORT), "a")
-    decoder.read(prompt)
-    decoder.join(prompt)
+    graphs, prefixes = StepGraphs(model, recorder), PrefixCache(BLOCK)
+    decoder = Decoder(model, lambda rows: in_use[0], prefixes, graphs)
     plain = decoder_of(model)
-    in_use[:] = [scales["a"]]
-    joined(plain, ids_of(SHORT))
+    for one in (decoder, plain):
+        joined(one, ids_of(SHORT))
     try:
-        for name in "aaaabbbbaaaa":
-            decoder._adapters = [name]
+        for scale in (1, 1, 1, 2, 2, 2, 1, 2):
+            in_use[0] = scales[scale]
             found = decoder.step([9])
-            in_use[:] = [scales[name]]
             torch.testing.assert_close(found, plain.step([9]), **CLOSE)
     finally:
         hook.remove()
-    assert recorder.captures == 2
+    assert (recorder.captures, recorder.replays) == (2, 2 * 3)
 
 
 # -- what cannot be captured ------------------------------------------------
@@ -254,24 +251,23 @@ def test_a_capture_that_fails_is_told_once_and_costs_no_reply(
 
 
 @pytest.mark.usefixtures("soon", "blind")
-def test_nothing_is_kept_when_the_last_row_has_left(
+@pytest.mark.parametrize(
+    "end",
+    [lambda decoder: decoder.leave(0), Decoder.give_back_memory],
+    ids=["the last row has left", "memory has run out"],
+)
+def test_nothing_is_kept_when(
     model: PreTrainedModel,
+    end: Callable[[Decoder], None],
 ) -> None:
-    alive: list[weakref.ref[Compute]] = []
-    recorder = Recorder()
-
-    def capture(compute: Compute) -> Compute:
-        replay = recorder(compute)
-        alive.append(weakref.ref(replay))
-        return replay
-
+    capture = Watched()
     decoder = decoder_of(model, graphs=StepGraphs(model, capture))
     joined(decoder, ids_of(SHORT))
     for _ in range(3):
         decoder.step([7])
-    assert alive[0]() is not None
-    decoder.leave(0)
-    assert alive[0]() is None
+    assert len(capture.alive) == 1
+    end(decoder)
+    assert not capture.alive
 
 
 def test_a_model_of_another_cache_has_plain_steps() -> None:
