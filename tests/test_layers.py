@@ -60,8 +60,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.wire_formats",),
     ("local_llm.reply_parts",),
     ("local_llm.template_tools",),
-    ("local_llm.chat_format", "local_llm.hub_access"),
-    ("local_llm.row_values",),
+    ("local_llm.chat_format", "local_llm.hub_access", "local_llm.row_values"),
     ("local_llm.tool_turns",),
     ("local_llm.message_formats", "local_llm.text_formats"),
     ("local_llm.conversation_formats", "local_llm.dataset_tables"),
@@ -280,8 +279,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
     ("plan_screen", "program_frame", "service_agents"),
-    ("agent_service", "talking"),
-    ("tool_agents", "tool_command_line"),
+    ("agent_service", "talking", "tool_agents", "tool_command_line"),
     ("tool_inputs",),
     # 9: the programs
     (
