@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PLAIN_STEPS = 8
-"""Before a capture, which takes about as long: what does not last so long is
-not captured."""
+"""Before a capture, an estimate of what it costs: it runs the step three times
+and builds the graph. What does not last so long is not captured."""
 
 MOST_GRAPHS = 4
 """That are kept; each has the memory of a step, and its adapters."""
 
 MOST_APART = 0.05
-"""How far captured scores may be from plain ones, of their norm. Another
-kernel in 16 bits is about 0.01 away, a wrong mask about 1."""
+"""How far captured scores may be from plain ones, of their norm. In bfloat16
+and with models of two layers they are 0.005 to 0.012 apart, by rounding; with
+a mask that lacks the padding 0.14 to 0.39."""
 
 _REFUSALS = (
     RuntimeError,  # torch's, CUDA's, memory that has run out
