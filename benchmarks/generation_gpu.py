@@ -7,13 +7,16 @@
 The weights are random; speed does not depend on their values. Arms: `one_by_one`
 asks transformers' `generate`, one request after the other, with peft's switch
 of adapters between them; `adapter_names` asks it once for all, each row with
-its own adapter; `ours` submits all requests to the engine. Replies end at
-their length. Prints a table last. It has not been run on a GPU yet.
+its own adapter; `ours` submits all requests to the engine; `captured` does so
+with `cuda_graphs`. Replies end at their length. Prints a table last. It has
+not been run on a GPU yet; without one, `captured` is `ours` again.
 """
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,6 +29,8 @@ from local_llm.adapters import (
     use_weights_for_replies,
 )
 from local_llm.base_model import BaseModel
+from local_llm.generation import GenerationEngine
+from local_llm.graph_capture import capture_on
 
 TOKENS = 128
 ROUNDS = 3
@@ -35,7 +40,8 @@ CELLS = tuple(
 )
 """Requests, adapters, tokens of a prompt."""
 
-SMALL_TOKENS = 4
+SMALL_TOKENS = 16
+"""Enough for a step to be captured."""
 SMALL_CELLS = ((2, 1, 16), (2, 2, 16))
 
 
@@ -55,8 +61,14 @@ def measure(tiny: bool) -> None:
     base.chat_format.stop_ids = (base.tokenizer.pad_token_id,)
     names = [random_adapter(base, seed) for seed in range(ADAPTERS)]
     rounds, tokens = (1, SMALL_TOKENS) if tiny else (ROUNDS, TOKENS)
+    engines = {
+        "ours": GenerationEngine(base),
+        "captured": GenerationEngine(base, capture_on(base.device)),
+    }
     figures = [
-        measure_cell(base, names[:adapters], requests, prompt, tokens, rounds)
+        measure_cell(
+            base, engines, names[:adapters], requests, prompt, tokens, rounds
+        )
         for requests, adapters, prompt in (SMALL_CELLS if tiny else CELLS)
         if adapters <= requests
     ]
@@ -66,6 +78,7 @@ def measure(tiny: bool) -> None:
 
 def measure_cell(
     base: BaseModel,
+    engines: Mapping[str, GenerationEngine],
     names: Sequence[str],
     requests: int,
     prompt_tokens: int,
@@ -73,8 +86,6 @@ def measure_cell(
     rounds: int,
 ) -> dict[str, Any]:
     """Tokens per second of the arms, for one number of each."""
-    from generation import replies
-
     draw = torch.Generator().manual_seed(requests)
     low, high = 5, base.model.config.vocab_size
     ids = torch.randint(low, high, (requests, prompt_tokens), generator=draw)
@@ -82,8 +93,12 @@ def measure_cell(
     arms: dict[str, Callable[[], Any]] = {
         "one_by_one": lambda: one_by_one(base, ids, adapters, tokens),
         "adapter_names": lambda: by_adapter_names(base, ids, adapters, tokens),
-        "ours": lambda: replies(base, ids.tolist(), adapters, tokens),
     }
+    for name, engine in engines.items():
+        arms[name] = partial(
+            by_engine, base, engine, ids.tolist(), adapters, tokens
+        )
+    texts = {name: arms[name]() for name in engines}
     speeds = in_turn(arms, rounds, requests * tokens)
     return {
         "requests": requests,
@@ -92,7 +107,25 @@ def measure_cell(
         "tokens_per_s": speeds,
         "ours_to_one_by_one": ratio(speeds, "ours", "one_by_one"),
         "ours_to_adapter_names": ratio(speeds, "ours", "adapter_names"),
+        "captured_to_ours": ratio(speeds, "captured", "ours"),
+        "captured_equal_replies": sum(
+            map(operator.eq, texts["captured"], texts["ours"])
+        ),
     }
+
+
+def by_engine(
+    base: BaseModel,
+    engine: GenerationEngine,
+    prompts: Sequence[Sequence[int]],
+    adapters: Sequence[str],
+    tokens: int,
+) -> list[str]:
+    """All requests submitted at once."""
+    from generation import replies
+
+    base.engine = engine
+    return replies(base, prompts, adapters, tokens)
 
 
 def one_by_one(
@@ -144,8 +177,8 @@ def table(figures: Sequence[dict[str, Any]]) -> str:
     """The cells as Markdown."""
     lines = [
         "| requests | adapters | prompt | ours, tokens/s | times one by one "
-        "| times adapter_names |",
-        "|---|---|---|---|---|---|",
+        "| times adapter_names | captured, times ours |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in figures:
         ours = one["tokens_per_s"]["ours"]["median"]
@@ -153,6 +186,7 @@ def table(figures: Sequence[dict[str, Any]]) -> str:
             f"| {one['requests']} | {one['adapters']} "
             f"| {one['prompt_tokens']} | {ours:.0f} "
             f"| {one['ours_to_one_by_one']:.2f} "
-            f"| {one['ours_to_adapter_names']:.2f} |",
+            f"| {one['ours_to_adapter_names']:.2f} "
+            f"| {one['captured_to_ours']:.2f} |",
         )
     return "\n".join(lines)

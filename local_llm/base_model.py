@@ -83,6 +83,8 @@ class BaseModel:
             needed.
         revision (`str | None`):
             Branch, tag or commit of the hub, None for the newest or a path.
+        cuda_graphs (`bool`):
+            Whether its replies may come from captured steps.
     """
 
     model: "PreTrainedModel"
@@ -97,6 +99,7 @@ class BaseModel:
     engine: Any = None
     named_adapters: Any = None
     revision: str | None = None
+    cuda_graphs: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -216,6 +219,7 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
         lock=ModelLock(),
         weights=ExactWeights(model, decoding_parts(model, request.fast_head)),
         revision=request.revision,
+        cuda_graphs=request.cuda_graphs,
     )
 
 

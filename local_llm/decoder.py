@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
     from .prefix_cache import PrefixCache
+    from .step_graphs import StepGraphs
 
 MOST_ROWS = 16
 """Rows that are decoded together; a CPU gains little from more."""
@@ -57,10 +58,14 @@ class Decoder:
     Args:
         model (`PreTrainedModel`):
             Decodes them.
-        use_adapters (`Callable[[Sequence[str | None]], None]`):
-            Told before each forward which adapter each of its rows has.
+        use_adapters (`Callable[[Sequence[str | None]], object]`):
+            Told before each forward which adapter each of its rows has;
+            returns what the model then computes with, the same object for
+            the same tensors.
         prefixes (`PrefixCache`):
             What prompts began with before.
+        graphs (`StepGraphs | None`, optional):
+            Captured steps of the model; None where each step is run anew.
 
     Attributes:
         most_rows (`int`):
@@ -70,8 +75,9 @@ class Decoder:
     def __init__(
         self,
         model: "PreTrainedModel",
-        use_adapters: Callable[[Sequence[str | None]], None],
+        use_adapters: Callable[[Sequence[str | None]], object],
         prefixes: "PrefixCache",
+        graphs: "StepGraphs | None" = None,
     ) -> None:
         self._config = model.config
         self._device = model.device
@@ -79,6 +85,7 @@ class Decoder:
         self._use_adapters = use_adapters
         self._prefixes = prefixes
         self._shares = has_plain_cache(model.config)
+        self._graphs = graphs if self._shares else None
         self.most_rows = MOST_ROWS if self._shares else 1
         self.clear()
 
@@ -87,10 +94,12 @@ class Decoder:
         self._cache: Cache | None = None
         self._adapters: list[str | None] = []
         self._lengths: list[int] = []
+        self._forget_graphs()
 
     def give_back_memory(self) -> None:
         """Forget what is not needed, after memory ran out or may have."""
         self._prefixes.clear()
+        self._forget_graphs()
         torch.cuda.empty_cache()
 
     def begin(self, ids: list[int], adapter: str | None) -> Prompt:
@@ -156,12 +165,20 @@ class Decoder:
             `torch.Tensor`: Scores of the tokens after them, float32, shape
                 (rows, vocabulary).
         """
-        self._use_adapters(self._adapters)
+        in_use = self._use_adapters(self._adapters)
         lengths = self._tensor(self._lengths)[:, None]
         ids = self._tensor(tokens)[:, None]
-        scores = self._step.scores(ids, lengths, self._mask(), self._cache)
+        inputs = (ids, lengths, self._mask(), self._cache)
+        if self._graphs is None:
+            scores = self._step.scores(*inputs)
+        else:
+            scores = self._graphs.scores(*inputs, in_use)
         self._lengths = [length + 1 for length in self._lengths]
         return scores
+
+    def _forget_graphs(self) -> None:
+        if self._graphs is not None:
+            self._graphs.clear()
 
     def _mask(self) -> torch.Tensor | None:
         """Which tokens of a row are its own, with the one to come; shape

@@ -21,6 +21,7 @@ from .adapters import active_adapter, use_weights_for_replies
 from .base_model import BaseModel
 from .decoder import Decoder
 from .errors import GenerationError
+from .graph_capture import Capture, capture_on
 from .lora_rows import LoraRows
 from .prefix_cache import PrefixCache
 from .reply_batch import ReplyBatch
@@ -33,6 +34,7 @@ from .reply_requests import (
     Sampling,
 )
 from .reply_rows import ReplyRow, attempt
+from .step_graphs import StepGraphs
 
 __all__ = [
     "Delivery",
@@ -46,7 +48,7 @@ __all__ = [
     "engine_of",
 ]
 
-UseAdapters = Callable[[Sequence[str | None]], None]
+UseAdapters = Callable[[Sequence[str | None]], object]
 
 MAX_WAITING = 64
 """Requests that may wait for one model; the next one is refused."""
@@ -66,14 +68,21 @@ class GenerationEngine:
     Args:
         base (`BaseModel`):
             The model to generate with.
+        capture (`Capture | None`, optional):
+            Captures the steps of running replies; None runs each anew.
 
     Attributes:
         prefixes (`PrefixCache`):
             What prompts began with; counts the tokens that it has spared.
     """
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        capture: Capture | None = None,
+    ) -> None:
         self.base = base
+        self._graphs = StepGraphs(base.model, capture) if capture else None
         on_cpu = base.device.type == "cpu"
         self.prefixes = PrefixCache(
             _PART_TOKENS_ON_CPU if on_cpu else _PART_TOKENS_ON_GPU,
@@ -177,7 +186,9 @@ class GenerationEngine:
             self._run_batch(None, self._lora_rows.use)
 
     def _run_batch(self, alone: str | None, use_adapters: UseAdapters) -> None:
-        decoder = Decoder(self.base.model, use_adapters, self.prefixes)
+        decoder = Decoder(
+            self.base.model, use_adapters, self.prefixes, self._graphs
+        )
         next_row = partial(self._next_like, alone)
         ReplyBatch(decoder, next_row, self._check_waiting).run()
 
@@ -249,7 +260,8 @@ def engine_of(base: BaseModel) -> GenerationEngine:
     with _engines_lock:
         engine = base.engine
         if engine is None:
-            engine = base.engine = GenerationEngine(base)
+            capture = capture_on(base.device) if base.cuda_graphs else None
+            engine = base.engine = GenerationEngine(base, capture)
         return engine
 
 

@@ -20,6 +20,9 @@ from .adapter_layers import tuner_layers
 Names = tuple[str | None, ...]
 """Names of adapters, None for the bare base model."""
 
+MOST_MIXTURES = 32
+"""Orders of adapters whose factors are kept for when they come again."""
+
 
 @dataclass(frozen=True)
 class _Matrices:
@@ -39,6 +42,21 @@ class _Matrices:
     factors: torch.Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class _Mixture:
+    """What the rows of a batch compute with.
+
+    Attributes:
+        matrices (`dict[BaseTunerLayer, _Matrices]`):
+            Of each layer that the adapters change.
+        factors (`dict[BaseTunerLayer, torch.Tensor]`):
+            Shape (rows or 1, ranks).
+    """
+
+    matrices: dict[BaseTunerLayer, _Matrices]
+    factors: dict[BaseTunerLayer, torch.Tensor]
+
+
 class LoraRows:
     """The adapters of the rows of a batch.
 
@@ -51,10 +69,9 @@ class LoraRows:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._layers = list(tuner_layers(model))
-        self._rows: Names = ()
         self._matrices: dict[Names, dict[BaseTunerLayer, _Matrices]] = {}
-        self._in_use: dict[BaseTunerLayer, _Matrices] = {}
-        self._factors: dict[BaseTunerLayer, torch.Tensor] = {}
+        self._mixtures: dict[Names, _Mixture] = {}
+        self._in_use = _Mixture({}, {})
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
@@ -68,24 +85,36 @@ class LoraRows:
             for hook in hooks:
                 hook.remove()
 
-    def use(self, rows: Sequence[str | None]) -> None:
-        """Say which adapter each row has from now on."""
-        if tuple(rows) == self._rows:
-            return
-        self._rows = tuple(rows)
-        names = tuple(sorted({name for name in rows if name is not None}))
-        self._in_use = self._of(names)
+    def use(self, rows: Sequence[str | None]) -> object:
+        """Say which adapter each row has from now on.
+
+        Returns:
+            `object`: What the layers then compute with; as long as somebody
+                holds it, its tensors are those of no other.
+        """
         # Rows that are all alike need no factors of their own.
-        order = rows[:1] if len(set(rows)) == 1 else rows
+        order = tuple(rows[:1] if len(set(rows)) == 1 else rows)
+        if order not in self._mixtures:
+            self._mixtures[order] = self._mixed(order)
+        self._in_use = self._mixtures[order]
+        return self._in_use
+
+    def _mixed(self, order: Names) -> _Mixture:
+        names = tuple(sorted({name for name in order if name is not None}))
+        matrices = self._of(names)
+        if len(self._mixtures) == MOST_MIXTURES:
+            self._mixtures.clear()
         places = [names.index(one) if one else len(names) for one in order]
-        self._factors = {
-            layer: one.factors[places] for layer, one in self._in_use.items()
-        }
+        return _Mixture(
+            matrices,
+            {layer: one.factors[places] for layer, one in matrices.items()},
+        )
 
     def _of(self, names: Names) -> dict[BaseTunerLayer, _Matrices]:
         if names not in self._matrices:
             if len(names) > 1:
                 # Only one mixture is kept: each is as large as its adapters.
+                self._mixtures.clear()
                 self._matrices = {
                     known: one
                     for known, one in self._matrices.items()
@@ -105,10 +134,10 @@ class LoraRows:
         output: torch.Tensor,
     ) -> torch.Tensor | None:
         """The hook: what a layer gives, and what the adapters add to it."""
-        matrices = self._in_use.get(layer)
+        matrices = self._in_use.matrices.get(layer)
         if matrices is None:
             return None
-        factors = self._factors[layer]
+        factors = self._in_use.factors[layer]
         if inputs[0].dim() == 3:
             factors = factors[:, None]  # (rows, 1, ranks)
         given = inputs[0].to(matrices.down.dtype)

@@ -44,6 +44,8 @@ class LoadRequest:
             Whether replies may come from a head in 8 bits.
         keep_quantized (`bool`):
             Whether 4-bit weights are kept in the cache for the next load.
+        cuda_graphs (`bool`):
+            Whether replies may come from captured steps.
     """
 
     source: str
@@ -56,6 +58,7 @@ class LoadRequest:
     token: str | None = field(default=None, repr=False)
     fast_head: bool = True
     keep_quantized: bool = True
+    cuda_graphs: bool = False
 
     def key(self) -> str:
         """Equal for requests that give the same weights on one device."""
@@ -67,6 +70,7 @@ class LoadRequest:
             choose_device(self.device),
             self.dtype,
             self.fast_head,
+            self.cuda_graphs,
         ]
         return json.dumps(parts, sort_keys=True, default=str)
 

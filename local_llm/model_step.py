@@ -1,9 +1,9 @@
 # -*- coding: utf-8 -*-
 """Runs a model for the next tokens of its rows.
 
-The one place where replies meet the model's forward; whatever computes the
-same faster has the same two methods. Knows no requests and no adapters.
-Raises what the model raises.
+The one place where replies meet the model's forward; captured steps are this
+one too, recorded. Knows no requests and no adapters. Raises what the model
+raises.
 """
 
 import inspect

@@ -130,6 +130,7 @@ class ModelSettings:
     context_size: int | None = None
     fast_head: bool = True
     keep_quantized: bool = True
+    cuda_graphs: bool = False
 
 
 ENTRY = own_section("entry", "", ModelSettings)

@@ -95,6 +95,11 @@ RULES: dict[str, dict[str, Rule]] = {
             "4-bit weights are kept in the cache, about a third of the "
             "model's size, and read from there at the next load",
         ),
+        "cuda_graphs": Rule(
+            "on a CUDA device, the steps of running replies are captured "
+            "as CUDA graphs and replayed; tested on a CPU with the capture "
+            "replaced, not yet run on a GPU",
+        ),
     },
     "data_source": {
         "path": Rule("a hub dataset, a file or a folder", **_TEXT),

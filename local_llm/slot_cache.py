@@ -73,7 +73,7 @@ class SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         new = key_states.shape[2]
-        self._make_room(self.rows, 0, new)
+        self.make_room(self.rows, 0, new)
         seen = slice(self._first_seen(), self.end + new)
         written = slice(self.end, self.end + new)
         self.keys[: self.rows, :, written] = key_states
@@ -100,7 +100,7 @@ class SlotLayer(CacheLayerMixin):
         """Take the first row of another layer as the last one of this."""
         new = other.end - other.start
         longer = max(0, new - self.get_seq_length())
-        self._make_room(self.rows + 1, longer, 0)
+        self.make_room(self.rows + 1, longer, 0)
         for own, its in ((self.keys, other.keys), (self.values, other.values)):
             own[: self.rows, :, self.start - longer : self.start] = 0
             own[self.rows, :, self.start : self.end] = 0
@@ -129,7 +129,7 @@ class SlotLayer(CacheLayerMixin):
             return self.start
         return max(self.start, self.end - self.sliding_window + 1)
 
-    def _make_room(self, slots: int, left: int, right: int) -> None:
+    def make_room(self, slots: int, left: int, right: int) -> None:
         """Have so many slots, and room for so many more tokens to the left
         and to the right of those that are there."""
         has_slots, _, room, _ = self.keys.shape
@@ -184,6 +184,21 @@ class SlotCache(Cache):
         """Add tokens that were computed before to the only row."""
         for layer, (keys, values) in zip(self.layers, states, strict=True):
             layer.update(keys[None], values[None])
+
+    @property
+    def end(self) -> int:
+        """Where in the buffers the next token goes; the same in all."""
+        return self.layers[0].end
+
+    def reserve(self, tokens: int) -> None:
+        """Have room for tokens of all rows that others will write."""
+        for layer in self.layers:
+            layer.make_room(layer.rows, 0, tokens)
+
+    def advance(self, tokens: int) -> None:
+        """Take in tokens of all rows that others have written."""
+        for layer in self.layers:
+            layer.end += tokens
 
     def states(self, start: int, end: int) -> States:
         """The states of some tokens of the only row."""

@@ -104,6 +104,7 @@ def load_request(
         token=surroundings.token,
         fast_head=settings.fast_head,
         keep_quantized=settings.keep_quantized,
+        cuda_graphs=settings.cuda_graphs,
     )
 
 

@@ -61,8 +61,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.wire_formats",),
     ("local_llm.reply_parts",),
     ("local_llm.template_tools",),
-    ("local_llm.chat_format", "local_llm.hub_access"),
-    ("local_llm.row_values",),
+    ("local_llm.chat_format", "local_llm.hub_access", "local_llm.row_values"),
     ("local_llm.tool_turns",),
     ("local_llm.message_formats", "local_llm.text_formats"),
     ("local_llm.conversation_formats", "local_llm.dataset_tables"),
@@ -78,6 +77,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.gguf_conversion",
         "local_llm.gguf_families",
         "local_llm.gguf_vocabulary",
+        "local_llm.graph_capture",
         "local_llm.int8_head",
         "local_llm.labelled_loss",
         "local_llm.live_gradients",
@@ -100,6 +100,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.decoding_parts",
         "local_llm.doctor",
         "local_llm.embedded_model",
+        "local_llm.fixed_cache",
         "local_llm.gguf_tensors",
         "local_llm.hub_upload",
         "local_llm.lora_rows",
@@ -111,7 +112,6 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "local_llm.dataset_sources",
-        "local_llm.decoder",
         "local_llm.gguf_export",
         "local_llm.licences",
         "local_llm.model_card",
@@ -150,10 +150,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.workloads",),
     # 5: generation and training, which meet in the local model
     ("local_llm.model_restoration", "local_llm.training_arguments"),
-    ("local_llm.shared_batches",),
+    ("local_llm.shared_batches", "local_llm.step_graphs"),
     ("local_llm.chat_trainer",),
     ("local_llm.training_progress",),
-    ("local_llm.reply_rows",),
+    ("local_llm.decoder", "local_llm.reply_rows"),
     ("local_llm.reply_batch",),
     ("local_llm.generation", "local_llm.training"),
     (
@@ -281,8 +281,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # 7: the agent, the hub, the terminal
     ("command_line", "finetune_dialog_agent", "msghub", "screen"),
     ("plan_screen", "program_frame", "service_agents"),
-    ("agent_service", "talking"),
-    ("tool_agents", "tool_command_line"),
+    ("agent_service", "talking", "tool_agents", "tool_command_line"),
     ("tool_inputs",),
     # 9: the programs
     (

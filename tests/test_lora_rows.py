@@ -2,6 +2,7 @@
 """Rows with adapters of their own compute what peft computes for each."""
 
 import itertools
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from reply_listeners import loud_adapter
 from tiny_models import EXACT, gemma, load_own, save_model
 
+from local_llm import lora_rows
 from local_llm.adapter_layers import is_low_rank_only, use_adapter
 from local_llm.base_model import BaseModel
 from local_llm.lora_rows import LoraRows
@@ -157,3 +159,39 @@ def test_adapters_that_are_more_than_that_are_known(
     name = loud_adapter(base, 1, **ALONE[kind])
     assert not is_low_rank_only(base.model, name)
     assert is_low_rank_only(base.model, plain)
+
+
+def test_the_same_rows_compute_with_the_same_tensors(base: BaseModel) -> None:
+    """Which a captured step reads again, wherever others have been."""
+    one, other, third = names_of(base)[:3]
+    rows = LoraRows(base.model)
+    mixed, single = rows.use([one, other, None]), rows.use([one])
+    assert rows.use([one, other, None]) is mixed
+    assert rows.use([third]) not in (mixed, single)
+    assert rows.use([one, one]) is single
+    assert rows.use([one, None, other]) is not mixed
+    assert rows.use([one, other, None]) is mixed
+
+
+def test_a_mixture_that_is_not_kept_comes_again_with_other_tensors(
+    base: BaseModel,
+) -> None:
+    one, other, third = names_of(base)[:3]
+    rows = LoraRows(base.model)
+    mixed = rows.use([one, other])
+    rows.use([one, third])
+    assert rows.use([one, other]) is not mixed
+
+
+def test_not_every_order_of_the_rows_is_kept(
+    base: BaseModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lora_rows, "MOST_MIXTURES", 2)
+    one, other = names_of(base)[:2]
+    rows = LoraRows(base.model)
+    first = weakref.ref(rows.use([one, other]))
+    rows.use([other, one])
+    assert first() is not None
+    rows.use([other, one, None])
+    assert first() is None

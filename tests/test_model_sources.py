@@ -29,7 +29,7 @@ def test_an_empty_quantization_is_none() -> None:
     assert replace(REQUEST, quantization={}).quantization_arguments() == {}
 
 
-def test_what_changes_the_weights_changes_the_key() -> None:
+def test_what_changes_the_weights_or_their_use_changes_the_key() -> None:
     keys = {
         REQUEST.key(),
         replace(REQUEST, source="owner/other").key(),
@@ -37,8 +37,9 @@ def test_what_changes_the_weights_changes_the_key() -> None:
         replace(REQUEST, tokenizer="/somewhere").key(),
         replace(REQUEST, quantization={}).key(),
         replace(REQUEST, fast_head=False).key(),
+        replace(REQUEST, cuda_graphs=True).key(),
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
 
 
 def test_token_cache_and_the_default_written_out_do_not() -> None:

@@ -86,6 +86,13 @@ def test_a_request_says_what_may_be_fast_and_what_kept(here):
     assert (request.fast_head, request.keep_quantized) == (False, False)
 
 
+def test_steps_are_captured_only_where_that_is_wanted(here):
+    named = {"pretrained_model_name_or_path": "google/gemma-7b"}
+    assert not load_request(settings(**named), here).cuda_graphs
+    wanted = settings(**named, cuda_graphs=True)
+    assert load_request(wanted, here).cuda_graphs
+
+
 def test_a_hub_id_stays_one_unless_a_path_of_that_name_exists(here, tmp_path):
     named = settings(
         pretrained_model_name_or_path="google/gemma-7b",
