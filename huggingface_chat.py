@@ -19,9 +19,10 @@ from agentscope.model import (
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 
+from huggingface_asking import Asking
 from huggingface_offers import offer_of
 from huggingface_parameters import ReplyParameters, changed
-from huggingface_replies import Asking, reply_stream, whole_reply
+from huggingface_replies import begun, reply_stream, whole_reply
 from huggingface_structured import structured_reply
 from local_llm.errors import ConfigError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
@@ -66,8 +67,9 @@ class HuggingFaceChat(ChatModelBase):
         Returns:
             `int`: The length of the rendered prompt, in tokens.
         """
-        turns = await self._turns(messages)
-        return self.local.count_tokens(offer_of(tools).put_before(turns))
+        asking = await self._asking(messages, {})
+        turns = offer_of(tools).put_before(asking.turns)
+        return self.local.count_tokens(turns, asking.generation)
 
     async def _call_api(
         self,
@@ -95,7 +97,8 @@ class HuggingFaceChat(ChatModelBase):
 
         Returns:
             `ChatResponse | AsyncGenerator[ChatResponse, None]`:
-                The reply, or its parts as they come if `stream` is set.
+                The reply; if `stream` is set its parts as they come, from the
+                first on, and then the whole.
 
         Raises:
             `GenerationError`: The prompt does not fit, or fine-tuning is in
@@ -106,7 +109,7 @@ class HuggingFaceChat(ChatModelBase):
         offer = offer_of(tools, tool_choice)
         asking = await self._asking(messages, generate_kwargs)
         parts = reply_stream(asking, offer)
-        return parts if self.stream else await whole_reply(parts)
+        return await (begun(parts) if self.stream else whole_reply(parts))
 
     async def _call_api_with_structured_output(
         self,
@@ -152,6 +155,12 @@ class HuggingFaceChat(ChatModelBase):
             tool_choice,
             **kwargs,
         )
+
+    def _get_disable_thinking_kwargs(self) -> dict[str, Any]:
+        """How to ask for an answer without thoughts, where that is another
+        one."""
+        has_switch = self.local.base.chat_format.thinking_switch is not None
+        return {"thinking_enable": False} if has_switch else {}
 
     @classmethod
     def _get_structured_output_fallback_exceptions(

@@ -24,7 +24,7 @@ from .errors import (
     WeightsError,
 )
 from .loaded_model import LoadedModel
-from .model_cards import context_size_of, label_of
+from .model_cards import ModelFacts, facts_of, label_of
 from .named_adapters import named_adapters
 from .settings import MODEL_TYPE, ModelSettings, load_settings
 from .settings_file import quoted, read_entries
@@ -87,7 +87,7 @@ class ModelCatalog:
         self.model_configs = model_configs
         self.surroundings = surroundings
         self._names = names
-        self._context_sizes: dict[str, int | None] = {}
+        self._facts: dict[str, ModelFacts | None] = {}
 
     @cached_property
     def entries(self) -> list[Offer]:
@@ -165,17 +165,17 @@ class ModelCatalog:
             raise
         return model.with_adapter(name)
 
-    def context_size(self, offer: Offer) -> int | None:
-        """The longest sequence of an offered model, in tokens; None where its
-        files cannot be read here. They are asked once."""
-        if offer.entry not in self._context_sizes:
-            size = None
+    def facts(self, offer: Offer) -> ModelFacts | None:
+        """What the files of an offered model say, None where they cannot be
+        read here. They are asked once."""
+        if offer.entry not in self._facts:
+            facts = None
             try:
-                size = context_size_of(offer.settings, self.surroundings)
+                facts = facts_of(offer.settings, self.surroundings)
             except (ModelAccessError, WeightsError) as error:
                 log.warning("%s cannot be examined: %s", offer.entry, error)
-            self._context_sizes[offer.entry] = size
-        return self._context_sizes[offer.entry]
+            self._facts[offer.entry] = facts
+        return self._facts[offer.entry]
 
     def _raw_entries(self) -> list[dict]:
         if not self.model_configs.is_file():

@@ -3,6 +3,8 @@
 
 import asyncio
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from agentscope.model import ChatResponse, FinishedReason
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 from tiny_agents import asked, entry, messages_of, text_of, wrapper
+from tiny_models import THINKING
 
 import huggingface_chat
 import huggingface_replies
@@ -304,6 +307,37 @@ async def test_a_schema_without_a_grammar_is_asked_for_in_words(model):
         with pytest.raises(StructuredOutputError):
             await model.generate_structured_output(asked(QUESTION), odd)
     assert "'not' is not supported" in logged[0]
+
+
+# -- thinking ------------------------------------------------------------
+
+
+async def test_thinking_is_switched_for_a_model_or_a_reply(
+    roomy_folder,
+    tmp_path,
+    without_llguidance,
+):
+    folder = shutil.copytree(roomy_folder, tmp_path / "thinks")
+    (folder / "chat_template.jinja").write_text(THINKING)
+    config = entry(local_model_path=str(folder), max_length=2)
+    thinks = wrapper(folder, config)
+    parameters = HuggingFaceWrapper.Parameters(thinking_enable=False)
+    at_once = wrapper(folder, config, parameters=parameters)
+    more = await at_once.count_tokens(asked(QUESTION))
+    assert more > await thinks.count_tokens(asked(QUESTION))
+    for model, switch in ((at_once, None), (thinks, False)):
+        chosen = {} if switch is None else {"thinking_enable": switch}
+        (*_, last) = await chunks_of(model, **chosen)
+        assert last.usage.input_tokens == more
+    with messages_of("as", logging.DEBUG) as logged:
+        with pytest.raises(StructuredOutputError):
+            await thinks.generate_structured_output(asked(QUESTION), City)
+    assert any("'no_think' failed" in one for one in logged)
+
+
+async def test_what_has_no_switch_is_told_in_words(model):
+    with pytest.raises(GenerationError, match="no switch for thinking"):
+        await chunks_of(model, thinking_enable=True)
 
 
 # -- leaving -------------------------------------------------------------

@@ -31,13 +31,16 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones():
     ("name", "value"),
     [
         ("max_tokens", 0),
-        ("temperature", 0),
+        ("temperature", -0.1),
         ("temperature", 2.5),
         ("top_p", 1.5),
         ("top_k", -1),
         ("repetition_penalty", 0.5),
         ("seed", -1),
         ("seed", "x"),
+        ("stop", ""),
+        ("stop", 3),
+        ("thinking_enable", "perhaps"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused_by_name(name, value):
@@ -56,6 +59,11 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
         ({"seed": 3}, {"seed": 3}),
         ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
         ({"top_k": 0}, {"do_sample": True, "top_k": 0}),
+        ({"temperature": 0}, {"do_sample": False}),
+        ({"temperature": 0, "top_p": 0.9}, {"do_sample": False, "top_p": 0.9}),
+        ({"stop": "END"}, {"stop": ["END"]}),
+        ({"stop": ["a", "\n"]}, {"stop": ["a", "\n"]}),
+        ({"thinking_enable": False}, {"thinking_enable": False}),
         (
             {"temperature": 0.5, "do_sample": False},
             {"do_sample": False, "temperature": 0.5},

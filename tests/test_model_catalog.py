@@ -192,10 +192,10 @@ def test_without_a_config_file_there_is_nothing_to_offer(project):
     assert catalog.offers() == [] and catalog.find("google/gemma-7b") is None
 
 
-def test_a_context_that_cannot_be_found_out_is_asked_for_once(project):
+def test_what_cannot_be_found_out_is_asked_for_once(project):
     catalog = catalog_of(project, entry(local_model_path="gone"))
     (offer,) = catalog.offers()
     with messages_of("local_llm.model_catalog") as told:
-        assert catalog.context_size(offer) is None
-        assert catalog.context_size(offer) is None
+        assert catalog.facts(offer) is None
+        assert catalog.facts(offer) is None
     assert len(told) == 1 and "gone" in told[0]

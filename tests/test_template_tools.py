@@ -80,6 +80,12 @@ def test_a_template_that_shows_no_tools_leaves_them_text() -> None:
     assert render_call(CALL) in shown(chat_format, TALK)
 
 
+def test_with_thinking_off_a_call_is_not_begun_with_thoughts() -> None:
+    qwen = ChatFormat(tokenizer_of("qwen3"))
+    assert qwen.wire.before.startswith("<think>\n\n</think>\n\n<tool_call>")
+    assert qwen.with_thinking(False).wire.before.startswith("<tool_call>")
+
+
 def test_tools_calls_and_results_are_the_templates_own(native) -> None:
     text = shown(native, TALK[:4])
     assert native.wire.is_native
