@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentscope.formatter import FormatterBase
+from pydantic import ValidationError, model_validator
 
 from huggingface_adapters import AdapterNames
 from huggingface_catalog import MODEL_CONFIGS, ListedModels
 from huggingface_chat import HuggingFaceChat
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
-from huggingface_parameters import ReplyParameters
+from huggingface_parameters import ReplyParameters, problem_of
 from local_llm.settings import (
     ModelSettings,
     hub_token,
@@ -83,6 +84,16 @@ class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
 
     class Parameters(ReplyParameters):
         """How replies are generated."""
+
+        @model_validator(mode="wrap")
+        @classmethod
+        def _told_what_is_refused(cls, values: Any, check: Any) -> Any:
+            try:
+                return check(values)
+            except ValidationError as error:
+                # A service tells nobody why it could not make a model.
+                log.warning("no model is made: %s", problem_of(error))
+                raise
 
     type: Literal["huggingface_chat"] = "huggingface_chat"
     """The type of the chat model."""

@@ -103,10 +103,13 @@ def changed(
     try:
         return ReplyParameters(**{**parameters.model_dump(), **changes})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise GenerationError(
-            f"{first['loc'][0]} is {first['input']!r}: {first['msg']}",
-        ) from error
+        raise GenerationError(problem_of(error)) from error
+
+
+def problem_of(error: ValidationError) -> str:
+    """The first parameter that is out of range, in a line."""
+    first = error.errors()[0]
+    return f"{first['loc'][0]} is {first['input']!r}: {first['msg']}"
 
 
 def generation_settings(

@@ -10,6 +10,7 @@ programs do.
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--web-origin",
+        type=_origin,
         action="append",
         default=[],
         metavar="URL",
@@ -142,6 +144,17 @@ def _greet(settings: ServiceSettings, port: int, screen: Screen) -> None:
         )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     screen.say(f"agent service at http://{host}:{port} (Ctrl-C ends it)")
+
+
+def _origin(text: str) -> str:
+    """What a browser calls a page's address: no path, no slash."""
+    origin = text.lower().removesuffix("/")
+    if not re.fullmatch(r"https?://[^\s/?#@*]+", origin):
+        raise argparse.ArgumentTypeError(
+            "want the address of a page without a path, such as "
+            "http://localhost:5173",
+        )
+    return origin
 
 
 def _port(text: str) -> int:

@@ -183,11 +183,12 @@ class ChatFormat:
         Raises:
             `GenerationError`: It does the other, and has no switch.
         """
-        if wanted is None or (
-            self.thinking_switch is None and wanted == self.wire.thinks
-        ):
+        if wanted is None:
             return self
         if self.thinking_switch is None:
+            wire = self.wire
+            if wire.thinks if wanted else not wire.before_words:
+                return self
             raise GenerationError(
                 f"thinking_enable is {wanted}, and the chat template of "
                 f"{self.tokenizer.name_or_path!r} has no switch for thinking",

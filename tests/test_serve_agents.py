@@ -195,6 +195,26 @@ def test_a_prompt_that_does_not_fit_is_told_in_the_log(client, service):
     assert service.told("Traceback") == 0
 
 
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"temperature": 9}, "temperature is 9: Input should be less than"),
+        ({"thinking_enable": True}, "has no switch for thinking"),
+        ({"grammar": "start: ("}, "the grammar cannot be used"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_told_in_the_log(
+    client,
+    service,
+    parameters,
+    told,
+):
+    end = list(client.talk("tiny", **parameters).events("Hi"))[-1]
+    assert end["finished_reason"] == "error"
+    assert service.told(told) == 1
+    assert service.told("Traceback") == 0
+
+
 def test_a_user_does_not_see_what_another_one_has(client, service):
     talk = client.talk("tiny")
     other = Client(service.url, "eve")
@@ -320,6 +340,23 @@ def test_a_missing_package_is_told_with_the_command_that_brings_it(
     assert code == 2
     assert "the package no_such_one is not installed" in shown
     assert "pip install -r requirements-service.txt" in shown
+
+
+@pytest.mark.parametrize("typed_in", ["http://localhost:5173/", "HTTP://A.b"])
+def test_a_web_page_is_known_as_browsers_know_it(typed_in):
+    arguments = serve_agents.parse_arguments(["--web-origin", typed_in])
+    assert arguments.web_origin == [typed_in.lower().removesuffix("/")]
+
+
+@pytest.mark.parametrize(
+    "typed_in",
+    ["localhost:5173", "*", "http://a/page", "ftp://a", "http://", "http://*"],
+)
+def test_what_is_no_address_of_a_web_page_is_refused(run, typed_in, capfd):
+    with pytest.raises(SystemExit) as ended:
+        run("--web-origin", typed_in)
+    assert ended.value.code == 2
+    assert "such as http://localhost:5173" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])

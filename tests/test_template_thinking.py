@@ -58,6 +58,9 @@ def test_a_prompt_is_written_as_the_switch_says() -> None:
 
 
 def test_where_there_is_no_switch_what_is_so_anyway_may_be_wanted() -> None:
+    maybe = ChatFormat(tokenizer_with(CHATML + "{# reads <think> #}"))
+    for wanted in (True, False):
+        assert maybe.with_thinking(wanted) is maybe
     for template, is_so in ((CHATML, False), (ALWAYS_THINKING, True)):
         chat_format = ChatFormat(tokenizer_with(template))
         assert chat_format.with_thinking(is_so) is chat_format
