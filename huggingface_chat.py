@@ -24,7 +24,7 @@ from huggingface_offers import offer_of
 from huggingface_parameters import ReplyParameters, changed
 from huggingface_replies import begun, reply_stream, whole_reply
 from huggingface_structured import structured_reply
-from local_llm.errors import ConfigError, NotACall
+from local_llm.errors import ConfigError, GenerationError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
 from local_llm.turns import Turn
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from local_llm.local_model import LocalModel
 
 log = logging.getLogger(__name__)
+
+_ROLES = ("system", "user", "assistant")
 
 
 class HuggingFaceChat(ChatModelBase):
@@ -179,7 +181,17 @@ class HuggingFaceChat(ChatModelBase):
 
     async def _turns(self, messages: list[Msg]) -> list[Turn]:
         formatted = await self.formatter.format(messages)
-        return [Turn(one["role"], one["content"]) for one in formatted]
+        return [self._turn(one) for one in formatted]
+
+    def _turn(self, formatted: Mapping[str, Any]) -> Turn:
+        role, content = formatted.get("role"), formatted.get("content")
+        if role not in _ROLES or not isinstance(content, str):
+            raise GenerationError(
+                f"{type(self.formatter).__name__} makes of a message what is "
+                f"no text of {', '.join(_ROLES)}: {str(formatted)[:200]}",
+                fix="let the model have its own formatter",
+            )
+        return Turn(role, content)
 
     def _can_hold(self) -> bool:
         """Whether replies can be held to schemas; tells once if not."""

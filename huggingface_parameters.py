@@ -77,6 +77,12 @@ class ReplyParameters(BaseModel):
         description="Texts that end the reply and are not in it; they do not "
         "count where a grammar says how it ends.",
     )
+    parallel_tool_calls: bool = Field(
+        default=True,
+        title="Parallel Tool Calls",
+        description="Whether a reply may call several tools; else it ends "
+        "with its first call.",
+    )
     grammar: str | None = Field(
         default=None,
         title="Grammar",
@@ -122,7 +128,7 @@ def generation_settings(
     but for a temperature of 0: that is how others ask for the likeliest.
     """
     given = parameters.model_dump(exclude_none=True)
-    for own in ("max_tokens", "grammar"):
+    for own in ("max_tokens", "parallel_tool_calls", "grammar"):
         given.pop(own, None)
     if isinstance(given.get("stop"), str):
         given["stop"] = [given["stop"]]

@@ -115,11 +115,15 @@ async def _free(
 ) -> AsyncGenerator[_Heard, None]:
     """A reply that says or calls what it likes."""
     reader = ReplyReader(asking.chat_format.wire, offer.callable)
+    only_one = not asking.parameters.parallel_tool_calls
     async with contextlib.aclosing(asking.pieces()) as pieces:
         async for piece, usage in pieces:
             parts = reader.feed(piece.text)
             if piece.finish_reason is not None:
                 parts += reader.end(piece.finish_reason == "stop")
+            if only_one and (called := _up_to_a_call(parts)):
+                yield _Heard(called, usage, "stop")
+                return
             yield _Heard(parts, usage, piece.finish_reason)
 
 
@@ -175,6 +179,12 @@ async def _with_the_whole(
             part = await anext(parts, None)
     # AgentScope would make one without what the metadata say.
     yield whole
+
+
+def _up_to_a_call(parts: Sequence[ReplyPart]) -> list[ReplyPart]:
+    """What comes up to the first call; nothing where there is none."""
+    kinds = [part.kind for part in parts]
+    return [*parts[: kinds.index("call") + 1]] if "call" in kinds else []
 
 
 def _held_to(

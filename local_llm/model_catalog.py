@@ -100,7 +100,7 @@ class ModelCatalog:
         if self._names is not None:
             return [self._entry(name) for name in self._names]
         offers = []
-        for raw in self._raw_entries():
+        for raw in self._raw_entries:
             if raw.get("model_type", MODEL_TYPE) != MODEL_TYPE:
                 continue
             try:
@@ -177,6 +177,7 @@ class ModelCatalog:
             self._facts[offer.entry] = facts
         return self._facts[offer.entry]
 
+    @cached_property
     def _raw_entries(self) -> list[dict]:
         if not self.model_configs.is_file():
             return []
@@ -197,7 +198,7 @@ class ModelCatalog:
         return NamedBase(request.source, request.revision)
 
     def _run_folders(self) -> list[Path]:
-        named = [raw.get("output_dir") for raw in self._raw_entries()]
+        named = [raw.get("output_dir") for raw in self._raw_entries]
         places = [RUNS, *(one for one in named if isinstance(one, str))]
         return [self.surroundings.path(one) for one in places]
 

@@ -95,6 +95,8 @@ class NamedAdapters:
             `ConfigError`: The name cannot be used, or is in use.
             `CheckpointError`: A file of the run is missing or was changed.
             `WeightsError`: There is no adapter, or one of another base.
+            `GenerationError`, `TrainingError`: Others have changed or used
+                the model for too long.
         """
         check_name(name)
         with self._one_change():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from agentscope.exception import StructuredOutputError
+from agentscope.formatter import OpenAIChatFormatter
 from agentscope.message import ToolCallBlock
 from agentscope.model import ChatResponse, FinishedReason
 from agentscope.tool import ToolChoice
@@ -150,6 +151,14 @@ async def test_a_call_that_is_not_allowed_is_text(model, choice):
     assert text_of(chunks[-1]) == CALL
 
 
+async def test_a_reply_can_be_made_to_end_with_its_first_call(model):
+    said = f"Let me look.\n{CALL}\n{CALL}"
+    more = {**says(model, said), "parallel_tool_calls": False}
+    (*_, last) = await chunks_of(model, tools=TOOLS, **more)
+    assert [one.type for one in last.content] == ["text", "tool_call"]
+    assert last.metadata["finish_reason"] == "stop"
+
+
 async def test_without_tools_a_call_is_text(model):
     chunks = await chunks_of(model, **says(model, CALL))
     assert text_of(chunks[-1]) == CALL
@@ -191,6 +200,13 @@ async def test_a_call_that_may_not_fit_is_refused_with_the_numbers(
     with pytest.raises(GenerationError) as caught:
         await chunks_of(small, tools=TOOLS[:1], tool_choice=choice)
     assert "room for 50" in str(caught.value)
+
+
+async def test_a_formatter_of_other_models_is_told(roomy_folder):
+    config = entry(local_model_path=str(roomy_folder))
+    other = wrapper(roomy_folder, config, formatter=OpenAIChatFormatter())
+    with pytest.raises(GenerationError, match="OpenAIChatFormatter makes"):
+        await chunks_of(other)
 
 
 # -- counting ------------------------------------------------------------

@@ -56,6 +56,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
         ({}, {}),
         ({"max_tokens": 5}, {}),
         ({"grammar": "start: /a/"}, {}),
+        ({"parallel_tool_calls": False}, {}),
         ({"seed": 3}, {"seed": 3}),
         ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
         ({"top_k": 0}, {"do_sample": True, "top_k": 0}),

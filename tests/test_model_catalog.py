@@ -147,6 +147,14 @@ def test_a_run_that_was_trained_again_is_loaded_again(project):
     assert opened(catalog, "run").adapter != first.adapter
 
 
+def test_a_config_that_changes_meanwhile_is_not_read_again(project):
+    catalog = catalog_of(project, TUNED)
+    assert names_in(catalog) == ["tiny"]
+    catalog.model_configs.write_text("[")
+    train(project, "there/run")
+    assert names_in(catalog) == ["tiny", "there/run"]
+
+
 def test_a_run_that_was_changed_is_refused(project):
     train(project, "run")
     config = project / "run" / "adapter_config.json"

@@ -19,7 +19,7 @@ from running_service import (
     save_endless,
     text_of,
 )
-from tiny_agents import entry, local_model, write_rows
+from tiny_agents import entry, fine_tuning, local_model, write_rows
 from tiny_program import run_fixture
 
 import serve_agents
@@ -123,6 +123,25 @@ def test_a_run_that_finished_meanwhile_is_loaded_once(
     shutil.rmtree(served / "runs")
     assert list(talk.events("Still there?"))[-1]["finished_reason"] == "error"
     assert service.told("no model 'runs/late' is offered") == 1
+
+
+def test_a_run_that_is_trained_again_answers_from_the_next_message_on(
+    client,
+    service,
+    served,
+):
+    said, talk = [], client.talk("runs/again")
+    for rate in (5e-2, 2e-1):
+        config = fine_tuning(learning_rate=rate)
+        model = local_model(served, fine_tune_config=config)
+        model.load_model()
+        model.fine_tune(model.read_data(), served / "runs" / "again")
+        said.append(model.reply(QUESTION).text)
+        assert client.talk("runs/again").reply(QUESTION).strip() == said[-1]
+        assert talk.reply("And now?")
+    assert said[0] != said[1]
+    assert service.told("Traceback") == 0
+    shutil.rmtree(served / "runs")
 
 
 def test_what_is_not_offered_is_not_loaded(client, service):
