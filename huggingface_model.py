@@ -8,7 +8,6 @@ Importing this module reads no environment and touches no GPU. Raises the errors
 of `local_llm`.
 """
 
-import dataclasses
 import logging
 import os
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ from local_llm.settings import (
     load_settings,
     project_folder,
 )
-from local_llm.settings_changes import settings_of
+from local_llm.settings_changes import settings_of, with_context_size
 
 if TYPE_CHECKING:
     from local_llm.local_model import InitialFineTuning, LocalModel
@@ -120,7 +119,7 @@ class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
             base_folder = self.catalog().surroundings.folder
         settings = settings_of(model, config)
         if context_size is not None:
-            settings = dataclasses.replace(settings, context_size=context_size)
+            settings = with_context_size(settings, context_size)
         super().__init__(
             credential=credential or HuggingFaceCredential(),
             model=settings.config_name,

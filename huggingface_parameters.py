@@ -113,9 +113,10 @@ def changed(
 
 
 def problem_of(error: ValidationError) -> str:
-    """The first parameter that is out of range, in a line."""
-    first = error.errors()[0]
-    return f"{first['loc'][0]} is {first['input']!r}: {first['msg']}"
+    """A parameter that is out of range, in a line."""
+    # Of one that may be of several types, the last message says the most.
+    last = error.errors()[-1]
+    return f"{last['loc'][0]} is {last['input']!r}: {last['msg']}"
 
 
 def generation_settings(

@@ -20,6 +20,11 @@ def test_a_reply_alone_can_have_other_parameters():
     assert before.seed == 1
 
 
+def test_of_a_value_of_several_types_the_exact_fault_is_told():
+    with pytest.raises(GenerationError, match="stop is '': .* 1 character"):
+        changed(ReplyParameters(), {"stop": ["a", ""]})
+
+
 def test_an_unknown_parameter_is_refused_with_the_known_ones():
     with pytest.raises(GenerationError) as caught:
         changed(ReplyParameters(), {"topp": 1, "num_beams": 4})

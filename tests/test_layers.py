@@ -46,8 +46,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("local_llm.settings_checks", "local_llm.settings_combinations"),
     ("local_llm.settings_data",),
     ("local_llm.settings",),
-    ("local_llm.served_settings", "local_llm.settings_changes"),
-    ("local_llm.settings_reference",),
+    ("local_llm.served_settings", "local_llm.settings_reference"),
     ("local_llm.entry_types",),
     # schemas of values, and the grammars that follow them
     ("local_llm.bounded_values", "local_llm.schema_parts"),
@@ -105,6 +104,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "local_llm.ollama",
         "local_llm.prefix_cache",
         "local_llm.report_words",
+        "local_llm.settings_changes",
     ),
     (
         "local_llm.dataset_sources",
