@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_service import (
     ServiceSettings,
@@ -27,9 +28,13 @@ from agent_service import (
 from command_line import PROJECT, add_config_file, choose_settings
 from finetune_dialog_agent import Finetune_DialogAgent
 from huggingface_model import HuggingFaceWrapper
+from local_llm.errors import LocalLLMError
 from program_frame import hide_bars_of_libraries, run_program
 from screen import Screen
 from service_agents import TalkingAgent
+
+if TYPE_CHECKING:
+    from local_llm.model_catalog import Offer
 
 STORAGE = PROJECT / "service" / "agents.db"
 TOLD = ("huggingface_model", "local_llm.named_adapters")
@@ -102,11 +107,38 @@ def serve(arguments: argparse.Namespace, screen: Screen) -> None:
     ):
         hide_bars_of_libraries()
         # Held until the end, so that no message loads weights again.
-        models = [load(one.name, screen) for one in catalog.offers()]
+        models = load_all(catalog.offers(), screen)
         app = make_app(settings)
         port = listener.getsockname()[1]
         run_app(app, listener, lambda: _greet(settings, port, screen))
         del models
+
+
+def load_all(
+    offers: Sequence["Offer"],
+    screen: Screen,
+) -> list[HuggingFaceWrapper]:
+    """Load what is offered. A run that cannot be used is told and left out;
+    one among many does not keep the others from being served.
+
+    Args:
+        offers (`Sequence[Offer]`):
+            Entries and runs.
+        screen (`Screen`):
+            Where it is told.
+
+    Raises:
+        `LocalLLMError`: An entry cannot be used.
+    """
+    models = []
+    for offer in offers:
+        try:
+            models.append(load(offer.name, screen))
+        except LocalLLMError as error:
+            if offer.name == offer.entry:
+                raise
+            screen.say(f"left out: {error}")
+    return models
 
 
 def load(name: str, screen: Screen) -> HuggingFaceWrapper:

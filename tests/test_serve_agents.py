@@ -23,6 +23,9 @@ from tiny_agents import entry, fine_tuning, local_model, write_rows
 from tiny_program import run_fixture
 
 import serve_agents
+from huggingface_catalog import ListedModels
+from huggingface_model import HuggingFaceWrapper
+from screen import Screen
 
 PROJECT = Path(__file__).resolve().parents[1]
 QUESTION = "Question 3?"
@@ -320,6 +323,24 @@ def test_a_web_page_that_was_named_may_use_the_service(served):
                 headers={"Origin": page, **asked},
             )
             assert answer.status_code == code
+
+
+def test_a_run_that_cannot_be_used_keeps_nothing_else_from_being_served(
+    served,
+    capsys,
+    monkeypatch,
+):
+    monkeypatch.setattr(ListedModels, "_catalog", None)
+    broken = shutil.copytree(served / "run", served / "runs" / "broken")
+    config = broken / "adapter_config.json"
+    config.write_text(config.read_text().replace("LORA", "lora"))
+    path = served / "configs" / "model_configs.json"
+    offers = HuggingFaceWrapper.offer(path, ["tiny"]).offers()
+    models = serve_agents.load_all(offers, Screen())
+    shutil.rmtree(served / "runs")
+    assert [one.model for one in models] == ["tiny", "run"]
+    told = capsys.readouterr().out
+    assert told.count("left out: ") == 1 and str(config) in told
 
 
 # -- what keeps it from starting -------------------------------------------
