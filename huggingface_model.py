@@ -91,7 +91,7 @@ class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
                 return check(values)
             except ValidationError as error:
                 # A service tells nobody why it could not make a model.
-                log.warning("no model is made: %s", problem_of(error))
+                log.warning("parameters are refused: %s", problem_of(error))
                 raise
 
     type: Literal["huggingface_chat"] = "huggingface_chat"
