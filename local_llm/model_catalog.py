@@ -18,6 +18,7 @@ from typing import TypeVar
 from .adapter_files import ADAPTER_FILE, NamedBase, is_adapter
 from .atomic_files import MANIFEST_NAME
 from .errors import (
+    CheckpointError,
     ConfigError,
     LocalLLMError,
     ModelAccessError,
@@ -143,7 +144,8 @@ class ModelCatalog:
 
     def use(self, model: Model, offer: Offer) -> Model:
         """A loaded model with the adapter of an offer, which is loaded unless
-        it lies on the weights already.
+        it lies on the weights already. One that was trained again in its
+        place is loaded beside the older one, which may still be in use.
 
         Args:
             model (`Model`):
@@ -157,8 +159,8 @@ class ModelCatalog:
         """
         if offer.adapter is None:
             return model
-        name = _loaded_name(offer.adapter)
         try:
+            name = _loaded_name(offer.adapter)
             named_adapters(model.base).ensure(name, offer.adapter)
         except LocalLLMError as error:
             log.warning("%s cannot be used: %s", offer.name, error)
@@ -213,10 +215,17 @@ def _loaded_name(folder: Path) -> str:
     """What an adapter is called on the weights: another one that is trained
     in its place has another name."""
     manifest = folder / MANIFEST_NAME
-    if manifest.is_file():
-        content = manifest.read_bytes()
-    else:
-        stat = (folder / ADAPTER_FILE).stat()
-        content = f"{stat.st_size} {stat.st_mtime_ns}".encode()
+    try:
+        if manifest.is_file():
+            content = manifest.read_bytes()
+        else:
+            stat = (folder / ADAPTER_FILE).stat()
+            content = f"{stat.st_size} {stat.st_mtime_ns}".encode()
+    except OSError as error:
+        raise CheckpointError(
+            f"the adapter in {folder.absolute()} cannot be read: "
+            f"{error.strerror or error}",
+            fix="restore the folder from a copy, or train again",
+        ) from error
     digest = hashlib.sha256(str(folder).encode() + b"\0" + content)
     return f"run-{digest.hexdigest()[:24]}"

@@ -166,6 +166,17 @@ def test_a_run_that_was_changed_is_refused(project):
     assert told[0].startswith("run cannot be used")
 
 
+def test_a_run_that_has_gone_since_it_was_offered_is_told(project):
+    train(project, "run")
+    catalog = catalog_of(project, {**TUNED, "output_dir": "run"})
+    offer = catalog.find("run")
+    shutil.rmtree(project / "run")
+    model = LocalModel(offer.settings, catalog.surroundings)
+    model.load_model()
+    with pytest.raises(CheckpointError, match="run cannot be read: No such"):
+        catalog.use(model, offer)
+
+
 # -- which entries ---------------------------------------------------------
 
 
