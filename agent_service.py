@@ -38,6 +38,8 @@ listen to a session never end by themselves."""
 
 _LOCK_S = 2.0
 
+_NOT_IN_PATHS = "?%"
+
 
 @dataclass(frozen=True)
 class ServiceSettings:
@@ -101,6 +103,7 @@ def opened_storage(settings: ServiceSettings) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = settings.storage.absolute()
+    _check_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock")
@@ -132,7 +135,7 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
             flags=socket.AI_PASSIVE,
         )[0]
         taken = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _no_address(host, port, error) from error
     with taken:
         try:
@@ -245,6 +248,16 @@ def _http_middlewares(settings: ServiceSettings) -> list[Any]:
     return middlewares
 
 
+def _check_path(path: Path) -> None:
+    """Refuse what is no file, and what AgentScope would take for another one
+    when it reads the path as a part of an address."""
+    if path.is_dir():
+        raise _unusable(path, "it is a folder")
+    found = [mark for mark in _NOT_IN_PATHS if mark in str(path)]
+    if found:
+        raise _unusable(path, f"its path has a {found[0]!r}")
+
+
 def _check_writable(path: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(path, _LOCK_S)) as database:
@@ -281,9 +294,10 @@ def _unusable(path: Path, reason: str) -> ServiceError:
     )
 
 
-def _no_address(host: str, port: int, error: OSError) -> ServiceError:
+def _no_address(host: str, port: int, error: Exception) -> ServiceError:
+    reason = getattr(error, "strerror", None) or error
     return ServiceError(
-        f"cannot listen at {host}:{port}: {error.strerror or error}",
+        f"cannot listen at {host}:{port}: {reason}",
         fix="choose another --port or --host, or end what listens there",
     )
 

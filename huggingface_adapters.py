@@ -43,6 +43,8 @@ class AdapterNames:
             `ConfigError`: The name cannot be used, or is in use.
             `CheckpointError`: A file of the run is missing or was changed.
             `WeightsError`: There is no adapter, or one of another base.
+            `GenerationError`, `TrainingError`: Others have changed or used
+                the model for two minutes, or one.
         """
         self._named().load(name, self.local.surroundings.path(path))
 

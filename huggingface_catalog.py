@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from agentscope.model import ChatModelBase, ModelCard
 
@@ -102,9 +102,12 @@ def _by_name(cards: Iterable[ModelCard]) -> dict[str, ModelCard]:
 
 def _card_of(offer: "Offer", card: ModelCard) -> ModelCard:
     """The card of an entry, or of an adapter on the entry's weights."""
-    if offer.adapter is None:
-        return card
-    return card.model_copy(update={"name": offer.name, "label": offer.label})
+    # The config may have got a smaller context after the card was written.
+    size = offer.settings.context_size or card.context_size
+    changes: dict[str, Any] = {"context_size": min(size, card.context_size)}
+    if offer.adapter is not None:
+        changes |= {"name": offer.name, "label": offer.label}
+    return card.model_copy(update=changes)
 
 
 def _write_missing(
@@ -118,8 +121,8 @@ def _write_missing(
 
     missing = [one for one in catalog.entries if one.entry not in cards]
     for number, offer in enumerate(missing):
-        size = catalog.context_size(offer)
-        if size is not None:
-            text = card_text(card_values(offer.settings, size))
+        facts = catalog.facts(offer)
+        if facts is not None:
+            text = card_text(card_values(offer.settings, facts))
             path = folder / f"{number}.yaml"
             path.write_text(text, encoding="utf-8")

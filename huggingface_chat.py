@@ -19,11 +19,12 @@ from agentscope.model import (
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 
+from huggingface_asking import Asking
 from huggingface_offers import offer_of
 from huggingface_parameters import ReplyParameters, changed
-from huggingface_replies import Asking, reply_stream, whole_reply
+from huggingface_replies import begun, reply_stream, whole_reply
 from huggingface_structured import structured_reply
-from local_llm.errors import ConfigError, NotACall
+from local_llm.errors import ConfigError, GenerationError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
 from local_llm.turns import Turn
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from local_llm.local_model import LocalModel
 
 log = logging.getLogger(__name__)
+
+_ROLES = ("system", "user", "assistant")
 
 
 class HuggingFaceChat(ChatModelBase):
@@ -66,8 +69,9 @@ class HuggingFaceChat(ChatModelBase):
         Returns:
             `int`: The length of the rendered prompt, in tokens.
         """
-        turns = await self._turns(messages)
-        return self.local.count_tokens(offer_of(tools).put_before(turns))
+        asking = await self._asking(messages, {})
+        turns = offer_of(tools).put_before(asking.turns)
+        return self.local.count_tokens(turns, asking.generation)
 
     async def _call_api(
         self,
@@ -95,7 +99,8 @@ class HuggingFaceChat(ChatModelBase):
 
         Returns:
             `ChatResponse | AsyncGenerator[ChatResponse, None]`:
-                The reply, or its parts as they come if `stream` is set.
+                The reply; if `stream` is set its parts as they come, from the
+                first on, and then the whole.
 
         Raises:
             `GenerationError`: The prompt does not fit, or fine-tuning is in
@@ -106,7 +111,7 @@ class HuggingFaceChat(ChatModelBase):
         offer = offer_of(tools, tool_choice)
         asking = await self._asking(messages, generate_kwargs)
         parts = reply_stream(asking, offer)
-        return parts if self.stream else await whole_reply(parts)
+        return await (begun(parts) if self.stream else whole_reply(parts))
 
     async def _call_api_with_structured_output(
         self,
@@ -153,6 +158,12 @@ class HuggingFaceChat(ChatModelBase):
             **kwargs,
         )
 
+    def _get_disable_thinking_kwargs(self) -> dict[str, Any]:
+        """How to ask for an answer without thoughts, where that is another
+        one."""
+        has_switch = self.local.base.chat_format.thinking_switch is not None
+        return {"thinking_enable": False} if has_switch else {}
+
     @classmethod
     def _get_structured_output_fallback_exceptions(
         cls,
@@ -170,7 +181,17 @@ class HuggingFaceChat(ChatModelBase):
 
     async def _turns(self, messages: list[Msg]) -> list[Turn]:
         formatted = await self.formatter.format(messages)
-        return [Turn(one["role"], one["content"]) for one in formatted]
+        return [self._turn(one) for one in formatted]
+
+    def _turn(self, formatted: Mapping[str, Any]) -> Turn:
+        role, content = formatted.get("role"), formatted.get("content")
+        if role not in _ROLES or not isinstance(content, str):
+            raise GenerationError(
+                f"{type(self.formatter).__name__} makes of a message what is "
+                f"no text of {', '.join(_ROLES)}: {str(formatted)[:200]}",
+                fix="let the model have its own formatter",
+            )
+        return Turn(role, content)
 
     def _can_hold(self) -> bool:
         """Whether replies can be held to schemas; tells once if not."""

@@ -8,7 +8,6 @@ Importing this module reads no environment and touches no GPU. Raises the errors
 of `local_llm`.
 """
 
-import dataclasses
 import logging
 import os
 from collections.abc import Mapping
@@ -16,20 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentscope.formatter import FormatterBase
+from pydantic import ValidationError, model_validator
 
 from huggingface_adapters import AdapterNames
 from huggingface_catalog import MODEL_CONFIGS, ListedModels
 from huggingface_chat import HuggingFaceChat
 from huggingface_credential import HuggingFaceCredential
 from huggingface_formatter import HuggingFaceChatFormatter
-from huggingface_parameters import ReplyParameters
+from huggingface_parameters import ReplyParameters, problem_of
 from local_llm.settings import (
     ModelSettings,
     hub_token,
     load_settings,
     project_folder,
 )
-from local_llm.settings_changes import settings_of
+from local_llm.settings_changes import settings_of, with_context_size
 
 if TYPE_CHECKING:
     from local_llm.local_model import InitialFineTuning, LocalModel
@@ -84,6 +84,16 @@ class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
     class Parameters(ReplyParameters):
         """How replies are generated."""
 
+        @model_validator(mode="wrap")
+        @classmethod
+        def _told_what_is_refused(cls, values: Any, check: Any) -> Any:
+            try:
+                return check(values)
+            except ValidationError as error:
+                # A service tells nobody why it could not make a model.
+                log.warning("parameters are refused: %s", problem_of(error))
+                raise
+
     type: Literal["huggingface_chat"] = "huggingface_chat"
     """The type of the chat model."""
 
@@ -109,7 +119,7 @@ class HuggingFaceWrapper(AdapterNames, ListedModels, HuggingFaceChat):
             base_folder = self.catalog().surroundings.folder
         settings = settings_of(model, config)
         if context_size is not None:
-            settings = dataclasses.replace(settings, context_size=context_size)
+            settings = with_context_size(settings, context_size)
         super().__init__(
             credential=credential or HuggingFaceCredential(),
             model=settings.config_name,

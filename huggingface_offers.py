@@ -156,6 +156,8 @@ def _name(tool: Schema) -> str:
 def _check(tools: Sequence[Schema]) -> None:
     for number, tool in enumerate(tools, start=1):
         problem = tool_problem(tool)
+        if not problem and "function" not in tool:
+            problem = "it has no function"
         if problem:
             raise GenerationError(
                 f"tool {number} cannot be offered: {problem}",

@@ -6,12 +6,14 @@ Checks values; knows no models. Raises GenerationError.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from local_llm.errors import GenerationError
 from local_llm.settings import GenerationSettings
+
+Text = Annotated[str, Field(min_length=1)]
 
 
 class ReplyParameters(BaseModel):
@@ -32,9 +34,9 @@ class ReplyParameters(BaseModel):
     temperature: float | None = Field(
         default=None,
         title="Temperature",
-        description="Evens out the probabilities above 1. Used when "
-        "tokens are drawn.",
-        gt=0,
+        description="Evens out the probabilities above 1. Tokens are drawn "
+        "by it; at 0 the likeliest wins.",
+        ge=0,
         le=2,
     )
     top_p: float | None = Field(
@@ -63,6 +65,24 @@ class ReplyParameters(BaseModel):
         description="Makes drawn replies repeatable.",
         ge=0,
     )
+    thinking_enable: bool | None = Field(
+        default=None,
+        title="Thinking",
+        description="Whether the model thinks before it answers, where its "
+        "chat template has a switch for that.",
+    )
+    stop: Text | list[Text] | None = Field(
+        default=None,
+        title="Stop",
+        description="Texts that end the reply and are not in it; they do not "
+        "count where a grammar says how it ends.",
+    )
+    parallel_tool_calls: bool = Field(
+        default=True,
+        title="Parallel Tool Calls",
+        description="Whether a reply may call several tools; else it ends "
+        "with its first call.",
+    )
     grammar: str | None = Field(
         default=None,
         title="Grammar",
@@ -89,10 +109,14 @@ def changed(
     try:
         return ReplyParameters(**{**parameters.model_dump(), **changes})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise GenerationError(
-            f"{first['loc'][0]} is {first['input']!r}: {first['msg']}",
-        ) from error
+        raise GenerationError(problem_of(error)) from error
+
+
+def problem_of(error: ValidationError) -> str:
+    """A parameter that is out of range, in a line."""
+    # Of one that may be of several types, the last message says the most.
+    last = error.errors()[-1]
+    return f"{last['loc'][0]} is {last['input']!r}: {last['msg']}"
 
 
 def generation_settings(
@@ -101,11 +125,17 @@ def generation_settings(
 ) -> GenerationSettings:
     """The config's choice, with what the parameters say in its place.
 
-    A parameter that matters only when tokens are drawn makes them be drawn.
+    A parameter that matters only when tokens are drawn makes them be drawn,
+    but for a temperature of 0: that is how others ask for the likeliest.
     """
     given = parameters.model_dump(exclude_none=True)
-    for own in ("max_tokens", "grammar"):
+    for own in ("max_tokens", "parallel_tool_calls", "grammar"):
         given.pop(own, None)
+    if isinstance(given.get("stop"), str):
+        given["stop"] = [given["stop"]]
+    if given.get("temperature") == 0:
+        del given["temperature"]
+        given["do_sample"] = False
     if not {"temperature", "top_p", "top_k"}.isdisjoint(given):
         given.setdefault("do_sample", True)
     return dataclasses.replace(default, **given)

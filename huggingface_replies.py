@@ -10,109 +10,24 @@ import contextlib
 import dataclasses
 import json
 import logging
-import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from agentscope.message import ToolCallBlock
 from agentscope.model import ChatResponse, ChatUsage
 
+from huggingface_asking import Asking, held_texts, unfinished
 from huggingface_offers import NO_TOOLS, Offer
-from huggingface_parameters import ReplyParameters, generation_settings
 from local_llm.errors import ConfigError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
 from local_llm.held_replies import Form, HeldReply, held_replies
 from local_llm.reply_parts import HeldReader, ReplyPart, ReplyReader
-from local_llm.turns import Turn
-
-if TYPE_CHECKING:
-    from local_llm.generation import Piece
-    from local_llm.local_model import LocalModel
 
 log = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable call"
 """How the name begins of what was meant as a call and cannot be read."""
-
-
-@dataclass(frozen=True)
-class Asking:
-    """A reply to ask for.
-
-    Attributes:
-        local (`LocalModel`):
-            The model.
-        turns (`Sequence[Turn]`):
-            The conversation.
-        parameters (`ReplyParameters`):
-            What differs from the config.
-    """
-
-    local: "LocalModel"
-    turns: Sequence[Turn]
-    parameters: ReplyParameters
-
-    def room(self) -> int:
-        """How many tokens the prompt leaves.
-
-        Raises:
-            `GenerationError`: It leaves none; says the numbers.
-        """
-        request = self.local.request(self.turns, lambda delivery: None)
-        return self.local.context_size - len(request.prompt_ids)
-
-    async def pieces(
-        self,
-        held: HeldReply | None = None,
-    ) -> "AsyncGenerator[tuple[Piece, ChatUsage], None]":
-        """What the worker makes, each with what was used up to then.
-
-        Args:
-            held (`HeldReply | None`, optional):
-                What the reply is held to.
-        """
-        from local_llm.reply_streams import stream_request
-
-        local, chosen = self.local, self.parameters
-        request = local.request(
-            self.turns,
-            lambda delivery: None,
-            held.tokens if held else chosen.max_tokens,
-            generation_settings(chosen, local.settings.generation),
-            held.grammar if held else chosen.grammar,
-        )
-        start = time.monotonic()
-        stream = stream_request(local, request)
-        async with contextlib.aclosing(stream) as pieces:
-            async for piece in pieces:
-                yield (
-                    piece,
-                    ChatUsage(
-                        input_tokens=len(request.prompt_ids),
-                        output_tokens=piece.output_tokens,
-                        time=time.monotonic() - start,
-                    ),
-                )
-
-
-@dataclass(frozen=True, slots=True)
-class HeldText:
-    """What is known of a reply that is held to something.
-
-    Attributes:
-        text (`str`):
-            What this try has said so far.
-        usage (`ChatUsage`):
-            What all tries have used.
-        finish_reason (`str | None`):
-            Why this try has ended, None where it goes on.
-    """
-
-    text: str
-    usage: ChatUsage
-    finish_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,43 +67,31 @@ async def reply_stream(
             yield writer.response(heard)
 
 
+async def begun(
+    parts: AsyncGenerator[ChatResponse, None],
+) -> AsyncGenerator[ChatResponse, None]:
+    """The stream of a reply that has begun.
+
+    What is refused is refused here, not at its first response: AgentScope
+    asks a fallback model only where there is no stream yet.
+
+    Args:
+        parts (`AsyncGenerator[ChatResponse, None]`):
+            As `reply_stream` gives them.
+
+    Returns:
+        `AsyncGenerator[ChatResponse, None]`: The parts, and then the whole.
+    """
+    return _with_the_whole(await anext(parts), parts)
+
+
 async def whole_reply(
     parts: AsyncGenerator[ChatResponse, None],
 ) -> ChatResponse:
     """The last response, with the text of all of them."""
-    whole = ChatResponse(content=[], is_last=True)
-    async for part in parts:
-        whole.append_chat_response(part)
-        whole.metadata.update(part.metadata)
-    return whole
-
-
-async def held_texts(
-    asking: Asking,
-    tries: Sequence[HeldReply],
-) -> AsyncGenerator[HeldText, None]:
-    """A reply that is held to something; the next try where one was cut.
-
-    Args:
-        asking (`Asking`):
-            The conversation.
-        tries (`Sequence[HeldReply]`):
-            What the reply is held to, at least one.
-
-    Yields:
-        `HeldText`: What is known after another piece.
-    """
-    spent = ChatUsage(0, 0, 0.0)
-    for held in tries:
-        text, reason, usage = "", None, spent
-        async with contextlib.aclosing(asking.pieces(held)) as pieces:
-            async for piece, used in pieces:
-                text += piece.text
-                reason, usage = piece.finish_reason, _added(spent, used)
-                yield HeldText(text, usage, reason)
-        spent = usage
-        if reason != "length":
-            return
+    async for response in await begun(parts):
+        last = response
+    return last
 
 
 def _listen(
@@ -198,9 +101,9 @@ def _listen(
     """A reply as the offer wants it."""
     if not offer.must_call:
         return _free(asking, offer)
-    forms = offer.forms(asking.local.base.chat_format.wire)
+    forms = offer.forms(asking.chat_format.wire)
     held = _held_to(asking, forms)
-    if held:
+    if held is not None:
         return _held(asking, forms, held)
     demanding = dataclasses.replace(asking, turns=offer.demanded(asking.turns))
     return _demanded(demanding, offer)
@@ -211,20 +114,23 @@ async def _free(
     offer: Offer,
 ) -> AsyncGenerator[_Heard, None]:
     """A reply that says or calls what it likes."""
-    wire = asking.local.base.chat_format.wire
-    reader = ReplyReader(wire, offer.callable)
+    reader = ReplyReader(asking.chat_format.wire, offer.callable)
+    only_one = not asking.parameters.parallel_tool_calls
     async with contextlib.aclosing(asking.pieces()) as pieces:
         async for piece, usage in pieces:
             parts = reader.feed(piece.text)
             if piece.finish_reason is not None:
                 parts += reader.end(piece.finish_reason == "stop")
+            if only_one and (called := _up_to_a_call(parts)):
+                yield _Heard(called, usage, "stop")
+                return
             yield _Heard(parts, usage, piece.finish_reason)
 
 
 async def _held(
     asking: Asking,
     forms: Sequence[Form],
-    tries: Sequence[HeldReply],
+    tries: Iterable[HeldReply],
 ) -> AsyncGenerator[_Heard, None]:
     """A reply that a grammar makes a call; shorter ones where it was cut."""
     async with contextlib.aclosing(held_texts(asking, tries)) as texts:
@@ -233,11 +139,7 @@ async def _held(
     reader = HeldReader(forms)
     parts = reader.feed(held.text) + reader.end(held.finish_reason == "stop")
     if not parts:
-        raise NotACall(
-            "the reply had to be a call and was not finished: "
-            f"{held.finish_reason}",
-            fix="raise generate_args.request_timeout_s",
-        )
+        raise unfinished("call", held)
     yield _Heard(parts, held.usage, held.finish_reason)
 
 
@@ -263,28 +165,41 @@ async def _demanded(
     yield dataclasses.replace(heard, parts=calls)
 
 
-def _added(one: ChatUsage, other: ChatUsage) -> ChatUsage:
-    """What two replies have used together."""
-    return ChatUsage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        time=one.time + other.time,
-    )
+async def _with_the_whole(
+    first: ChatResponse,
+    parts: AsyncGenerator[ChatResponse, None],
+) -> AsyncGenerator[ChatResponse, None]:
+    whole = ChatResponse(content=[], is_last=True, id=first.id)
+    async with contextlib.aclosing(parts):
+        part: ChatResponse | None = first
+        while part is not None:
+            whole.append_chat_response(part)
+            whole.metadata.update(part.metadata)
+            yield part
+            part = await anext(parts, None)
+    # AgentScope would make one without what the metadata say.
+    yield whole
+
+
+def _up_to_a_call(parts: Sequence[ReplyPart]) -> list[ReplyPart]:
+    """What comes up to the first call; nothing where there is none."""
+    kinds = [part.kind for part in parts]
+    return [*parts[: kinds.index("call") + 1]] if "call" in kinds else []
 
 
 def _held_to(
     asking: Asking,
     forms: Sequence[Form],
-) -> tuple[HeldReply, ...]:
-    """What a call is held to; empty where that cannot be."""
+) -> Iterator[HeldReply] | None:
+    """What a call is held to, None where that cannot be."""
     if not is_installed():
-        return ()
+        return None
     wanted = asking.parameters.max_tokens or asking.local.settings.max_length
     try:
-        return held_replies(forms, wanted, asking.room())
+        return held_replies(forms, wanted, asking.room)
     except ConfigError as error:
         log.warning("calls are not held to their tools: %s", error)
-        return ()
+        return None
 
 
 class _Writer:

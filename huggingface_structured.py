@@ -16,7 +16,7 @@ from agentscope.exception import StructuredOutputError
 from agentscope.model import StructuredResponse
 from pydantic import BaseModel, ValidationError
 
-from huggingface_replies import Asking, held_texts
+from huggingface_asking import Asking, held_texts, unfinished
 from local_llm.held_replies import Form, held_replies, object_schema
 from local_llm.schema_checks import mismatch
 from local_llm.tool_calls import decode
@@ -45,23 +45,21 @@ async def structured_reply(
     Raises:
         `ConfigError`: The schema is malformed or uses what is not supported.
         `GenerationError`: Even the shortest object may not fit the context;
-            says the numbers. Or there is no reply.
-        `StructuredOutputError`: The reply was not finished in time, or the
-            model's own checks refuse it.
+            says the numbers. Or there is no reply, or none in time.
+        `StructuredOutputError`: The model's own checks refuse it.
     """
     schema = wanted if isinstance(wanted, dict) else wanted.model_json_schema()
     words = Turn("user", f"{_WORDS}\n{_brief(schema)}")
-    asking = replace(asking, turns=[*asking.turns, words])
-    room = asking.room()
-    form = Form("structured output", object_schema(schema))
-    tries = held_replies([form], asking.parameters.max_tokens or room, room)
+    asking = replace(asking.without_thoughts(), turns=[*asking.turns, words])
+    before = asking.chat_format.wire.before_words
+    form = Form("structured output", object_schema(schema), before)
+    wanted_tokens = asking.parameters.max_tokens or asking.room
+    tries = held_replies([form], wanted_tokens, asking.room)
     async with aclosing(held_texts(asking, tries)) as texts:
         last = [one async for one in texts][-1]
     if last.finish_reason != "stop":
-        raise StructuredOutputError(
-            f"the object was not finished: {last.finish_reason}",
-        )
-    value = decode(last.text)
+        raise unfinished("object", last)
+    value = decode(last.text.removeprefix(before))
     _check(value, wanted, schema)
     return StructuredResponse(content=value, usage=last.usage)
 

@@ -10,9 +10,11 @@ programs do.
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_service import (
     ServiceSettings,
@@ -26,9 +28,13 @@ from agent_service import (
 from command_line import PROJECT, add_config_file, choose_settings
 from finetune_dialog_agent import Finetune_DialogAgent
 from huggingface_model import HuggingFaceWrapper
+from local_llm.errors import LocalLLMError
 from program_frame import hide_bars_of_libraries, run_program
 from screen import Screen
 from service_agents import TalkingAgent
+
+if TYPE_CHECKING:
+    from local_llm.model_catalog import Offer
 
 STORAGE = PROJECT / "service" / "agents.db"
 TOLD = ("huggingface_model", "local_llm.named_adapters")
@@ -73,6 +79,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--web-origin",
+        type=_origin,
         action="append",
         default=[],
         metavar="URL",
@@ -100,11 +107,38 @@ def serve(arguments: argparse.Namespace, screen: Screen) -> None:
     ):
         hide_bars_of_libraries()
         # Held until the end, so that no message loads weights again.
-        models = [load(one.name, screen) for one in catalog.offers()]
+        models = load_all(catalog.offers(), screen)
         app = make_app(settings)
         port = listener.getsockname()[1]
         run_app(app, listener, lambda: _greet(settings, port, screen))
         del models
+
+
+def load_all(
+    offers: Sequence["Offer"],
+    screen: Screen,
+) -> list[HuggingFaceWrapper]:
+    """Load what is offered. A run that cannot be used is told and left out;
+    one among many does not keep the others from being served.
+
+    Args:
+        offers (`Sequence[Offer]`):
+            Entries and runs.
+        screen (`Screen`):
+            Where it is told.
+
+    Raises:
+        `LocalLLMError`: An entry cannot be used.
+    """
+    models = []
+    for offer in offers:
+        try:
+            models.append(load(offer.name, screen))
+        except LocalLLMError as error:
+            if offer.name == offer.entry:
+                raise
+            screen.say(f"left out: {error}")
+    return models
 
 
 def load(name: str, screen: Screen) -> HuggingFaceWrapper:
@@ -142,6 +176,17 @@ def _greet(settings: ServiceSettings, port: int, screen: Screen) -> None:
         )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     screen.say(f"agent service at http://{host}:{port} (Ctrl-C ends it)")
+
+
+def _origin(text: str) -> str:
+    """What a browser calls a page's address: no path, no slash."""
+    origin = text.lower().removesuffix("/")
+    if not re.fullmatch(r"https?://[^\s/?#@*]+", origin):
+        raise argparse.ArgumentTypeError(
+            "want the address of a page without a path, such as "
+            "http://localhost:5173",
+        )
+    return origin
 
 
 def _port(text: str) -> int:

@@ -125,7 +125,10 @@ def read_lora_config(folder: Path) -> LoraConfig:
     path = folder / "adapter_config.json"
     fix = "give the folder of a finished fine-tuning run"
     try:
-        problems = refusals(json.loads(path.read_text(encoding="utf-8")))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("it is no object")
+        problems = refusals(record)
         config = None
         if not problems:
             config = LoraConfig.from_pretrained(str(folder))

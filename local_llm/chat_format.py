@@ -5,14 +5,17 @@ The one place where turns become ids, for training, for chat and for counting.
 Control tokens come from the model's chat template alone: text of users, files
 or tools can never produce one. All other ids are those that the tokenizer gives
 its own template. Knows no weights, no files and no AgentScope. Raises
-WeightsError for a tokenizer that cannot keep these promises.
+WeightsError for a tokenizer that cannot keep these promises, GenerationError
+where thinking cannot be switched.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .errors import WeightsError
+from .errors import GenerationError, WeightsError
+from .template_thinking import thinking_switch
 from .template_tools import Slots, native_messages, wire_format_of
 from .text_encoding import Part, Place, TextEncoder
 from .turns import (
@@ -55,6 +58,8 @@ class ChatFormat:
     Args:
         tokenizer (`PreTrainedTokenizerBase`):
             A tokenizer with a chat template.
+        template_values (`Mapping[str, Any] | None`, optional):
+            What the template is told beside the conversation.
 
     Attributes:
         end_of_turn_id (`int`):
@@ -73,7 +78,11 @@ class ChatFormat:
             other tokens than those here.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        template_values: Mapping[str, Any] | None = None,
+    ) -> None:
         if not tokenizer.chat_template:
             raise WeightsError(
                 f"the tokenizer of {tokenizer.name_or_path!r} has no chat "
@@ -81,6 +90,8 @@ class ChatFormat:
                 fix="use a tokenizer with a chat template",
             )
         self.tokenizer = tokenizer
+        self._template_values = dict(template_values or {})
+        self._switched: dict[bool, ChatFormat] = {}
         self._encoder = TextEncoder(tokenizer)
         self.control_ids = self._encoder.control_ids
         self.wire = own_format(False)
@@ -93,6 +104,7 @@ class ChatFormat:
             tokenizer,
             asks if isinstance(asks, str) else "",
             tokenizer.convert_ids_to_tokens(self.end_of_turn_id),
+            self._template_values,
         )
         # Read once: while a trainer runs, the tokenizer's end is another.
         self._sequence_start = tokenizer.bos_token_id
@@ -155,6 +167,39 @@ class ChatFormat:
     def encode_text(self, text: str) -> list[int]:
         """Encode a text that stands alone; no id is a control token."""
         return self._encoder.encode([Part(text)])
+
+    @cached_property
+    def thinking_switch(self) -> str | None:
+        """What the template calls the switch of thinking, if it has one."""
+        return thinking_switch(self.tokenizer)
+
+    def with_thinking(self, wanted: bool | None) -> "ChatFormat":
+        """The format of prompts after which the model thinks, or does not.
+
+        Args:
+            wanted (`bool | None`):
+                Whether it thinks; None for what the template does by itself.
+
+        Raises:
+            `GenerationError`: It does the other, and has no switch.
+        """
+        if wanted is None:
+            return self
+        if self.thinking_switch is None:
+            wire = self.wire
+            if wire.thinks if wanted else not wire.before_words:
+                return self
+            raise GenerationError(
+                f"thinking_enable is {wanted}, and the chat template of "
+                f"{self.tokenizer.name_or_path!r} has no switch for thinking",
+                fix="leave thinking_enable empty",
+            )
+        if wanted not in self._switched:
+            self._switched[wanted] = ChatFormat(
+                self.tokenizer,
+                {self.thinking_switch: wanted},
+            )
+        return self._switched[wanted]
 
     # -- steps -----------------------------------------------------------
 
@@ -221,6 +266,7 @@ class ChatFormat:
             tools=tools,
             tokenize=False,
             add_generation_prompt=asks_for_reply,
+            **self._template_values,
         )
 
     def _is_plain(self, text: str) -> bool:
@@ -306,6 +352,7 @@ class ChatFormat:
             [{"role": turn.role, "content": turn.text} for turn in turns],
             tokenize=False,
             add_generation_prompt=True,
+            **self._template_values,
         )
         return self._encoder.encode_markup(text)
 

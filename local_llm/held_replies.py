@@ -7,8 +7,9 @@ no models. Raises ConfigError for schemas that no grammar can be made of,
 GenerationError where nothing fits, and without llguidance.
 """
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -89,8 +90,7 @@ def forms_grammar(
             is not one of objects; says which.
         `GenerationError`: llguidance is not installed.
     """
-    values = [(f.name, f.schema, f.before, f.after) for f in forms]
-    return _grammar(json.dumps(values), limits)
+    return _grammar(_written(forms), limits)
 
 
 def longest_tokens(
@@ -111,21 +111,18 @@ def longest_tokens(
     Raises:
         `ConfigError`: As `forms_grammar`, which notices more.
     """
-    return 1 + max(
-        len((form.before + form.after).encode())
-        + longest_json(_bounded(form, limits))
-        for form in forms
-    )
+    return _longest(_written(forms), limits)
 
 
 def held_replies(
     forms: Sequence[Form],
     wanted: int,
     room: int,
-) -> tuple[HeldReply, ...]:
+) -> Iterator[HeldReply]:
     """What a reply is held to, the next one where that was cut.
 
-    The first has values as long as usually fit, the last is sure to end.
+    The first has values as long as usually fit, the last is sure to end; a
+    second one is made when it is asked for.
 
     Args:
         forms (`Sequence[Form]`):
@@ -140,26 +137,17 @@ def held_replies(
         `GenerationError`: Even the shortest values may not fit; says the
             numbers. Or llguidance is not installed.
     """
-    lengths = [longest_tokens(forms, limits) for limits in LADDER]
-    sure = _first_within(room, lengths)
-    if sure is None:
+    shortest = longest_tokens(forms, LADDER[-1])
+    if shortest > room:
         names = ", ".join(repr(form.name) for form in forms)
         raise GenerationError(
-            f"a reply that fits {names} may need {lengths[-1]} tokens, and "
+            f"a reply that fits {names} may need {shortest} tokens, and "
             f"the prompt leaves room for {room}",
             fix="shorten the conversation, or give the schema smaller bounds",
         )
-    likely = _first_within(_BYTES * min(wanted, room), lengths)
-    if likely is None:
-        likely = len(LADDER) - 1
-    chosen = (likely,) if likely >= sure else (likely, sure)
-    return tuple(
-        HeldReply(
-            forms_grammar(forms, LADDER[index]),
-            min(room, lengths[index]),
-        )
-        for index in chosen
-    )
+    likely = _limits_within(_BYTES * min(wanted, room), forms)
+    first = _held_reply(forms, likely, room)
+    return itertools.chain([first], _sure_reply(forms, likely, room))
 
 
 def object_schema(schema: Schema) -> dict[str, Any]:
@@ -192,11 +180,53 @@ _ARGUMENTS_FROM = frozenset(
 """Keywords without which a schema of arguments names none."""
 
 
+def _held_reply(
+    forms: Sequence[Form],
+    limits: SchemaLimits,
+    room: int,
+) -> HeldReply:
+    tokens = min(room, longest_tokens(forms, limits))
+    return HeldReply(forms_grammar(forms, limits), tokens)
+
+
+def _sure_reply(
+    forms: Sequence[Form],
+    likely: SchemaLimits,
+    room: int,
+) -> Iterator[HeldReply]:
+    """The one that is sure to end, where the likely one is not."""
+    if longest_tokens(forms, likely) > room:
+        yield _held_reply(forms, _limits_within(room, forms), room)
+
+
+def _limits_within(tokens: int, forms: Sequence[Form]) -> SchemaLimits:
+    """The longest values with which a reply ends in time, or the shortest."""
+    fitting = (one for one in LADDER if longest_tokens(forms, one) <= tokens)
+    return next(fitting, LADDER[-1])
+
+
+def _written(forms: Sequence[Form]) -> str:
+    """Forms as what a cache can be asked for."""
+    return json.dumps([(f.name, f.schema, f.before, f.after) for f in forms])
+
+
+def _read(forms_json: str) -> list[Form]:
+    return [Form(*one) for one in json.loads(forms_json)]
+
+
+@lru_cache(_KEPT * len(LADDER))
+def _longest(forms_json: str, limits: SchemaLimits) -> int:
+    return 1 + max(
+        len((form.before + form.after).encode())
+        + longest_json(_bounded(form, limits))
+        for form in _read(forms_json)
+    )
+
+
 @lru_cache(_KEPT)
 def _grammar(forms_json: str, limits: SchemaLimits) -> str:
-    forms = [Form(*one) for one in json.loads(forms_json)]
     rules = []
-    for number, form in enumerate(forms):
+    for number, form in enumerate(_read(forms_json)):
         parts = [
             *([literal(form.before)] if form.before else []),
             json_value(_bounded(form, limits)),
@@ -205,7 +235,7 @@ def _grammar(forms_json: str, limits: SchemaLimits) -> str:
         rule = " ".join(parts)
         check_grammar(f"start: {rule}\n", _named(form))
         rules.append(f"form{number}: {rule}\n")
-    choice = " | ".join(f"form{number}" for number in range(len(forms)))
+    choice = " | ".join(f"form{number}" for number in range(len(rules)))
     return f"start: {choice}\n{''.join(rules)}"
 
 
@@ -227,8 +257,3 @@ def _named(form: Form) -> str:
 
 def _may_be_object(kind: object) -> bool:
     return kind == "object" or (isinstance(kind, list) and "object" in kind)
-
-
-def _first_within(limit: int, lengths: Sequence[int]) -> int | None:
-    fitting = (i for i, length in enumerate(lengths) if length <= limit)
-    return next(fitting, None)

@@ -11,13 +11,13 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 from . import adapters, atomic_files, base_model, reports
 from .adapter_files import is_adapter, named_base
 from .base_model import BaseModel, LoadRequest, load_base_model
+from .chat_format import ChatFormat
 from .errors import GenerationError, WeightsError
 from .generation import Delivery, Request, Sampling, engine_of
 from .named_adapters import NamedAdapter, named_adapters
@@ -225,9 +225,21 @@ class LoadedModel:
 
     # -- asking ------------------------------------------------------------
 
-    def count_tokens(self, turns: Sequence[Turn]) -> int:
+    def chat_format(
+        self,
+        generation: GenerationSettings | None = None,
+    ) -> ChatFormat:
+        """How prompts and replies are written; see `ChatFormat`."""
+        chosen = generation or self.settings.generation
+        return self.base.chat_format.with_thinking(chosen.thinking_enable)
+
+    def count_tokens(
+        self,
+        turns: Sequence[Turn],
+        generation: GenerationSettings | None = None,
+    ) -> int:
         """The exact length of the prompt that these turns become."""
-        return len(self.base.chat_format.prompt_ids(turns))
+        return len(self.chat_format(generation).prompt_ids(turns))
 
     def request(
         self,
@@ -247,32 +259,35 @@ class LoadedModel:
             max_new_tokens (`int | None`, optional):
                 The longest reply, in tokens; the settings' if empty.
             generation (`GenerationSettings | None`, optional):
-                How tokens are chosen; the settings' if empty.
+                How the reply is made; the settings' if empty.
             grammar (`str | None`, optional):
-                What the reply follows; see `Request`.
+                What the reply follows; see `Request`. It says where the
+                reply ends, so that stop strings do not count.
 
         Raises:
-            `GenerationError`: The prompt does not fit into the context.
+            `GenerationError`: The prompt does not fit into the context, or
+                thinking cannot be switched.
         """
-        prompt_ids = self.base.chat_format.prompt_ids(turns)
+        prompt_ids = self.chat_format(generation).prompt_ids(turns)
         if len(prompt_ids) >= self.context_size:
             raise GenerationError(
                 f"the prompt has {len(prompt_ids)} tokens, the context only "
                 f"{self.context_size}",
                 fix="shorten the conversation or the system prompt",
             )
-        sampling = asdict(generation or self.settings.generation)
-        timeout_s = sampling.pop("request_timeout_s")
+        chosen = generation or self.settings.generation
+        names = (one.name for one in dataclasses.fields(Sampling))
         room = self.context_size - len(prompt_ids)
         wanted = max_new_tokens or self.settings.max_length
         return Request(
             prompt_ids=prompt_ids,
             deliver=deliver,
             max_new_tokens=min(room, wanted),
-            sampling=Sampling(**sampling),
+            sampling=Sampling(**{one: getattr(chosen, one) for one in names}),
             adapter=self._adapter,
-            timeout_s=timeout_s,
+            timeout_s=chosen.request_timeout_s,
             grammar=grammar,
+            stop_strings=() if grammar else tuple(chosen.stop),
         )
 
     def submit(self, request: Request) -> None:

@@ -18,13 +18,14 @@ from typing import TypeVar
 from .adapter_files import ADAPTER_FILE, NamedBase, is_adapter
 from .atomic_files import MANIFEST_NAME
 from .errors import (
+    CheckpointError,
     ConfigError,
     LocalLLMError,
     ModelAccessError,
     WeightsError,
 )
 from .loaded_model import LoadedModel
-from .model_cards import context_size_of, label_of
+from .model_cards import ModelFacts, facts_of, label_of
 from .named_adapters import named_adapters
 from .settings import MODEL_TYPE, ModelSettings, load_settings
 from .settings_file import quoted, read_entries
@@ -87,7 +88,7 @@ class ModelCatalog:
         self.model_configs = model_configs
         self.surroundings = surroundings
         self._names = names
-        self._context_sizes: dict[str, int | None] = {}
+        self._facts: dict[str, ModelFacts | None] = {}
 
     @cached_property
     def entries(self) -> list[Offer]:
@@ -100,7 +101,7 @@ class ModelCatalog:
         if self._names is not None:
             return [self._entry(name) for name in self._names]
         offers = []
-        for raw in self._raw_entries():
+        for raw in self._raw_entries:
             if raw.get("model_type", MODEL_TYPE) != MODEL_TYPE:
                 continue
             try:
@@ -143,7 +144,8 @@ class ModelCatalog:
 
     def use(self, model: Model, offer: Offer) -> Model:
         """A loaded model with the adapter of an offer, which is loaded unless
-        it lies on the weights already.
+        it lies on the weights already. One that was trained again in its
+        place is loaded beside the older one, which may still be in use.
 
         Args:
             model (`Model`):
@@ -157,26 +159,27 @@ class ModelCatalog:
         """
         if offer.adapter is None:
             return model
-        name = _loaded_name(offer.adapter)
         try:
+            name = _loaded_name(offer.adapter)
             named_adapters(model.base).ensure(name, offer.adapter)
         except LocalLLMError as error:
             log.warning("%s cannot be used: %s", offer.name, error)
             raise
         return model.with_adapter(name)
 
-    def context_size(self, offer: Offer) -> int | None:
-        """The longest sequence of an offered model, in tokens; None where its
-        files cannot be read here. They are asked once."""
-        if offer.entry not in self._context_sizes:
-            size = None
+    def facts(self, offer: Offer) -> ModelFacts | None:
+        """What the files of an offered model say, None where they cannot be
+        read here. They are asked once."""
+        if offer.entry not in self._facts:
+            facts = None
             try:
-                size = context_size_of(offer.settings, self.surroundings)
+                facts = facts_of(offer.settings, self.surroundings)
             except (ModelAccessError, WeightsError) as error:
                 log.warning("%s cannot be examined: %s", offer.entry, error)
-            self._context_sizes[offer.entry] = size
-        return self._context_sizes[offer.entry]
+            self._facts[offer.entry] = facts
+        return self._facts[offer.entry]
 
+    @cached_property
     def _raw_entries(self) -> list[dict]:
         if not self.model_configs.is_file():
             return []
@@ -197,7 +200,7 @@ class ModelCatalog:
         return NamedBase(request.source, request.revision)
 
     def _run_folders(self) -> list[Path]:
-        named = [raw.get("output_dir") for raw in self._raw_entries()]
+        named = [raw.get("output_dir") for raw in self._raw_entries]
         places = [RUNS, *(one for one in named if isinstance(one, str))]
         return [self.surroundings.path(one) for one in places]
 
@@ -212,10 +215,17 @@ def _loaded_name(folder: Path) -> str:
     """What an adapter is called on the weights: another one that is trained
     in its place has another name."""
     manifest = folder / MANIFEST_NAME
-    if manifest.is_file():
-        content = manifest.read_bytes()
-    else:
-        stat = (folder / ADAPTER_FILE).stat()
-        content = f"{stat.st_size} {stat.st_mtime_ns}".encode()
+    try:
+        if manifest.is_file():
+            content = manifest.read_bytes()
+        else:
+            stat = (folder / ADAPTER_FILE).stat()
+            content = f"{stat.st_size} {stat.st_mtime_ns}".encode()
+    except OSError as error:
+        raise CheckpointError(
+            f"the adapter in {folder.absolute()} cannot be read: "
+            f"{error.strerror or error}",
+            fix="restore the folder from a copy, or train again",
+        ) from error
     digest = hashlib.sha256(str(folder).encode() + b"\0" + content)
     return f"run-{digest.hexdigest()[:24]}"

@@ -113,7 +113,7 @@ class ModelLock:
         if not self._acquired_before_replies(timeout_s):
             raise TrainingError(
                 f"the model was busy for {timeout_s:.0f} s",
-                fix="fine-tune when no reply is being generated and no other "
+                fix="try again when no reply is being generated and no "
                 "fine-tuning runs",
             )
         self.changes += 1

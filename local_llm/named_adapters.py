@@ -95,6 +95,8 @@ class NamedAdapters:
             `ConfigError`: The name cannot be used, or is in use.
             `CheckpointError`: A file of the run is missing or was changed.
             `WeightsError`: There is no adapter, or one of another base.
+            `GenerationError`, `TrainingError`: Others have changed or used
+                the model for too long.
         """
         check_name(name)
         with self._one_change():
@@ -151,13 +153,13 @@ class NamedAdapters:
             return self._adapters[name]
         except KeyError as error:
             raise ConfigError(
-                "use_adapter",
+                "the name of an adapter",
                 [
-                    f"{self._base.name} has no adapter {name!r}; it has "
-                    f"{', '.join(self.names) or 'none'}",
+                    f"{self._base.name} has no adapter {str(name)[:80]!r}; it "
+                    f"has {', '.join(self.names) or 'none'}",
                 ],
-                fix="load_adapter(name, path) first, or None for the bare "
-                "base model",
+                fix="name one that is there, or load_adapter(name, path) "
+                "first; use_adapter(None) is the bare base model",
             ) from error
 
     @contextlib.contextmanager

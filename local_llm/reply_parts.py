@@ -88,6 +88,7 @@ class ReplyReader:
         self._words = _Words(
             [one.get("function", one)["name"] for one in tools],
         )
+        self._thoughts = _Thoughts()
         self._written = ""  # of the call that is open
         self._is_lost = False
 
@@ -135,12 +136,14 @@ class ReplyReader:
                 if field == SAID:
                     yield from self._words.say(text)
                 elif field in THOUGHTS:
-                    yield ReplyPart("thinking", text)
+                    yield from self._thoughts.think(text)
                 else:
                     self._written += text
             case {"type": "region_close", "field": field, "value": value}:
                 if field == CALLS:
                     yield _part_of(_call_from(value), self._written, value)
+                elif field in THOUGHTS:
+                    self._thoughts.close()
 
 
 class HeldReader:
@@ -216,6 +219,29 @@ class _Words:
         if self._has_called:
             held = held.rstrip()
         return [ReplyPart("text", held)] if held else []
+
+
+class _Thoughts:
+    """Leaves out the space around thoughts, and so thoughts that are none."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._begins = True
+
+    def think(self, text: str) -> Iterator[ReplyPart]:
+        if self._begins:
+            text = text.lstrip()
+            self._begins = not text
+        self._held += text
+        kept = "" if self._begins else self._held.rstrip()
+        if kept:
+            self._held = self._held[len(kept) :]
+            yield ReplyPart("thinking", kept)
+
+    def close(self) -> None:
+        """The next ones are thoughts of their own."""
+        if not self._begins:
+            self._held, self._begins = "\n\n", True
 
 
 def _call_part(name: str, written: str) -> ReplyPart:

@@ -159,6 +159,10 @@ class SchemaParts:
     def _referenced(self, reference: str, place: Place) -> list[Alternative]:
         if not reference.startswith("#"):
             raise self.problem(place, f"{reference!r} is outside the schema")
+        if reference != "#" and not reference.startswith("#/"):
+            raise self.problem(
+                place, f"{reference!r} is no path from the root"
+            )
         references = (*place.references, reference)
         again = len(references) - len({*references})
         if reference in place.references and again > self._recursion:
@@ -243,5 +247,5 @@ def _below(target: object, key: str) -> Any:
     key = key.replace("~1", "/").replace("~0", "~")
     if isinstance(target, list):
         named = dict(enumerate(target))
-        return named.get(int(key)) if key.isdigit() else None
+        return named.get(int(key)) if key.isdecimal() else None
     return target.get(key) if isinstance(target, Mapping) else None

@@ -79,6 +79,8 @@ class GenerationSettings:
     no_repeat_ngram_size: int = 0
     seed: int | None = None
     request_timeout_s: float = 600.0
+    stop: list[str] = field(default_factory=list)
+    thinking_enable: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .model_files import is_local
 from .settings import (
     DEFAULT_FINE_TUNING,
     MODEL_TYPE,
@@ -18,6 +19,8 @@ from .settings import (
     parse_fine_tune_config,
     parse_settings,
 )
+from .settings_file import shown
+from .settings_values import RULES
 
 
 def settings_of(
@@ -39,18 +42,35 @@ def settings_of(
     if isinstance(config, ModelSettings):
         return config
     if config is not None:
-        entry = {"model_type": MODEL_TYPE, **config}
-        return parse_settings(entry, "the config of the model")
+        if isinstance(config, Mapping):
+            config = {"model_type": MODEL_TYPE, **config}
+        return parse_settings(config, "the config of the model")
     if not model:
         raise ConfigError(
             "HuggingFaceWrapper",
             ["neither `model` nor `config` is given"],
             fix="name a model, or use HuggingFaceWrapper.from_config",
         )
+    _check_source(model, "HuggingFaceWrapper")
     return ModelSettings(
         config_name=model,
         pretrained_model_name_or_path=model,
     )
+
+
+def with_context_size(settings: ModelSettings, size: int) -> ModelSettings:
+    """Settings with another context, in tokens of prompt and reply.
+
+    Raises:
+        `ConfigError`: There is no context of that size.
+    """
+    rule = RULES["entry"]["context_size"]
+    if type(size) is not int or not rule.allows(size):
+        raise ConfigError(
+            "context_size",
+            [f"wanted an integer, {rule.range()}, found {shown(size)}"],
+        )
+    return dataclasses.replace(settings, context_size=size)
 
 
 def with_model(
@@ -61,7 +81,7 @@ def with_model(
     """Settings with another model; without one named, as they are.
 
     Raises:
-        `ConfigError`: Two models are named.
+        `ConfigError`: Two models are named, or one that there cannot be.
     """
     if pretrained_model_name_or_path and local_model_path:
         raise ConfigError(
@@ -74,6 +94,8 @@ def with_model(
         )
     if not pretrained_model_name_or_path and not local_model_path:
         return settings
+    if pretrained_model_name_or_path:
+        _check_source(pretrained_model_name_or_path, "load_model")
     return dataclasses.replace(
         settings,
         pretrained_model_name_or_path=pretrained_model_name_or_path,
@@ -116,3 +138,21 @@ def for_training(
             fix="give bnb_config to load_model, then fine-tune",
         )
     return with_fine_tuning(settings, changes).fine_tune_config
+
+
+def _check_source(model: object, where: str) -> None:
+    """Refuse what names neither a place here nor a model of the hub.
+
+    Raises:
+        `ConfigError`: It does not; says what does.
+    """
+    rule = RULES["entry"]["pretrained_model_name_or_path"]
+    if isinstance(model, str) and (is_local(model) or rule.allows(model)):
+        return
+    raise ConfigError(
+        where,
+        [
+            f"wanted a name from list_models, a folder, or {rule.range()}, found "
+            f"{shown(model)}"
+        ],
+    )

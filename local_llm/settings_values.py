@@ -151,6 +151,11 @@ RULES: dict[str, dict[str, Rule]] = {
             above=0,
             maximum=604_800,  # a week; a lock waits no 300 years
         ),
+        "stop": Rule("texts that end a reply and are not in it"),
+        "thinking_enable": Rule(
+            "whether the model thinks before it answers, where its chat "
+            "template has a switch for that; null leaves it to the template",
+        ),
     },
     "fine_tune_config": {
         "lora_config": Rule(

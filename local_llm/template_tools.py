@@ -240,6 +240,7 @@ def wire_format_of(
     tokenizer: "PreTrainedTokenizerBase",
     asks: str,
     end: str,
+    template_values: Mapping[str, Any],
 ) -> WireFormat:
     """How the replies of a model are written.
 
@@ -253,6 +254,8 @@ def wire_format_of(
             How the template asks for a reply.
         end (`str`):
             The control token that ends a reply.
+        template_values (`Mapping[str, Any]`):
+            What the template is told beside the conversation.
     """
     template = tokenizer.chat_template
     if not isinstance(template, str):
@@ -260,7 +263,7 @@ def wire_format_of(
     own = own_format(THINK_START in template, asks)
     if "tools" not in template:
         return own
-    written = _written_call(tokenizer)
+    written = _written_call(tokenizer, template_values)
     for candidate in _candidates(tokenizer, own, asks, end):
         if written and _reads_back(candidate, written):
             return _with_call_form(candidate, written)
@@ -296,7 +299,10 @@ def _known_to_trl(chat_template: str) -> dict[str, Any] | None:
         return None
 
 
-def _written_call(tokenizer: "PreTrainedTokenizerBase") -> str:
+def _written_call(
+    tokenizer: "PreTrainedTokenizerBase",
+    template_values: Mapping[str, Any],
+) -> str:
     """A call as the model would write it; empty where that is not clear."""
     from jinja2.exceptions import TemplateError
 
@@ -315,6 +321,7 @@ def _written_call(tokenizer: "PreTrainedTokenizerBase") -> str:
                 tools=[_TOOL],
                 tokenize=False,
                 add_generation_prompt=asks,
+                **template_values,
             )
             for messages, asks in (
                 ([_QUESTION], True),

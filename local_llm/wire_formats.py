@@ -54,6 +54,17 @@ class WireFormat:
     after: str = f"}}\n{CALL_END}"
     is_native: bool = False
 
+    @property
+    def thinks(self) -> bool:
+        """Whether a reply may hold thoughts."""
+        return not self.response_template["fields"].keys().isdisjoint(THOUGHTS)
+
+    @property
+    def before_words(self) -> str:
+        """What comes before words where a prompt has opened the thoughts."""
+        is_open = self.prefix.rstrip().endswith(THINK_START)
+        return f"{THINK_END}\n\n" if is_open else ""
+
     def before_arguments(self, name: str) -> str:
         """How a call of a tool begins."""
         written = json.dumps(name, ensure_ascii=False)[1:-1]

@@ -104,6 +104,24 @@ def test_what_cannot_be_a_storage_is_told_and_left_alone(
             pass
     assert "--storage" in str(caught.value)
     assert path.is_dir() or path.read_text() == "my own words" * 99
+    assert what != "folder" or [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "100%.db", "a%20b/c.db"])
+def test_a_path_that_would_be_read_as_another_one_is_told(
+    tmp_path,
+    name,
+) -> None:
+    with pytest.raises(ServiceError, match="its path has a"):
+        with opened_storage(kept_in(tmp_path / name)):
+            pass
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["a#b.db", "\u00e4 \u00f6.db", "a@b:c.db"])
+def test_other_marks_in_a_path_change_no_name(tmp_path, name) -> None:
+    with opened_storage(kept_in(tmp_path / name)):
+        assert "messages" in tables(tmp_path / name)
 
 
 def test_a_storage_of_a_newer_agentscope_is_told(tmp_path) -> None:
@@ -136,7 +154,7 @@ def test_an_address_is_taken_at_once_and_free_afterwards() -> None:
 
 
 def test_an_address_that_is_not_of_this_machine_is_told() -> None:
-    for host in ("192.0.2.1", "no.such.host.invalid"):
+    for host in ("192.0.2.1", "no.such.host.invalid", "", "a..b", "b" * 70):
         with pytest.raises(ServiceError, match=f"listen at {host}:0"):
             with bound_socket(host, 0):
                 pass

@@ -6,6 +6,7 @@ import json
 import pytest
 from random_values import accepts, random_text
 
+from local_llm import held_replies as under_test
 from local_llm.errors import ConfigError, GenerationError
 from local_llm.held_replies import (
     LADDER,
@@ -54,6 +55,36 @@ def test_where_the_usual_fits_but_not_the_longest_a_shorter_one_follows() -> (
     likely, sure = held_replies([FORM], wanted=1000, room=400)
     assert likely.tokens == 400 < longest_tokens([FORM], LADDER[1])
     assert sure.tokens == longest_tokens([FORM], LADDER[3]) <= 400
+
+
+def test_no_more_lengths_are_worked_out_than_are_looked_at_and_none_twice(
+    monkeypatch,
+) -> None:
+    form = Form("asked about once", CITY)
+    measured = []
+    longest_json = under_test.longest_json
+
+    def noted(bounded):
+        measured.append(bounded)
+        return longest_json(bounded)
+
+    monkeypatch.setattr(under_test, "longest_json", noted)
+    for _ in range(2):
+        next(held_replies([form], wanted=100_000, room=100_000))
+        assert len(measured) == 2  # the shortest, and the first that fits
+
+
+def test_a_second_try_is_made_when_it_is_asked_for(monkeypatch) -> None:
+    checked = []
+    monkeypatch.setattr(
+        under_test,
+        "check_grammar",
+        lambda grammar, where: checked.append(where),
+    )
+    form = Form("cut now and then", CITY)
+    tries = held_replies([form], wanted=1000, room=400)
+    assert len(checked) == 1
+    assert len([*tries]) == 2 == len(checked)
 
 
 def test_what_is_wanted_short_is_short() -> None:

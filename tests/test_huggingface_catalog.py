@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from agentscope.model import ModelCard
 from tiny_agents import answer, entry, tuned_entry, wrapper
+from tiny_models import THINKING
 
 from huggingface_catalog import ListedModels
 from huggingface_credential import HuggingFaceCredential
 from huggingface_model import MODEL_CONFIGS, HuggingFaceWrapper
 from local_llm import fine_tuning
-from local_llm.model_cards import cards_folder
+from local_llm.model_cards import cards_folder, main
 
 QUESTION = "Question 3?"
 
@@ -69,9 +70,29 @@ def test_an_adapters_card_is_its_entrys_under_its_own_name(offered):
 def test_a_card_has_the_parameters_of_the_wrapper(offered):
     schema = cards()["other"].parameter_schema["properties"]
     known = HuggingFaceWrapper.Parameters.model_fields.keys()
-    assert schema.keys() == known - {"grammar"}
+    assert schema.keys() == known - {"grammar", "stop", "thinking_enable"}
     assert schema["max_tokens"]["default"] == 3
     assert schema["max_tokens"]["maximum"] == 512
+
+
+def test_a_model_whose_thinking_can_be_switched_shows_the_switch(offered):
+    (offered / "model" / "chat_template.jinja").write_text(THINKING)
+    for card in cards().values():
+        assert "application/x-thinking" in card.output_types
+        assert "thinking_enable" in card.parameter_schema["properties"]
+
+
+def test_a_context_that_the_config_has_made_smaller_goes_before_a_card(
+    project,
+):
+    path = project / "configs" / "model_configs.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([entry()]))
+    assert main(["--model-configs", str(path)]) == 0
+    for wanted, size in ((60, 60), (4096, 512)):
+        path.write_text(json.dumps([entry(context_size=wanted)]))
+        HuggingFaceWrapper.offer(path)
+        assert cards()["tiny"].context_size == size
 
 
 def test_a_card_in_the_folder_of_the_config_goes_first(offered):

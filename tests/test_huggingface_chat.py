@@ -3,15 +3,19 @@
 
 import asyncio
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
 from agentscope.exception import StructuredOutputError
+from agentscope.formatter import OpenAIChatFormatter
 from agentscope.message import ToolCallBlock
 from agentscope.model import ChatResponse, FinishedReason
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel
 from tiny_agents import asked, entry, messages_of, text_of, wrapper
+from tiny_models import THINKING
 
 import huggingface_chat
 import huggingface_replies
@@ -147,6 +151,14 @@ async def test_a_call_that_is_not_allowed_is_text(model, choice):
     assert text_of(chunks[-1]) == CALL
 
 
+async def test_a_reply_can_be_made_to_end_with_its_first_call(model):
+    said = f"Let me look.\n{CALL}\n{CALL}"
+    more = {**says(model, said), "parallel_tool_calls": False}
+    (*_, last) = await chunks_of(model, tools=TOOLS, **more)
+    assert [one.type for one in last.content] == ["text", "tool_call"]
+    assert last.metadata["finish_reason"] == "stop"
+
+
 async def test_without_tools_a_call_is_text(model):
     chunks = await chunks_of(model, **says(model, CALL))
     assert text_of(chunks[-1]) == CALL
@@ -188,6 +200,13 @@ async def test_a_call_that_may_not_fit_is_refused_with_the_numbers(
     with pytest.raises(GenerationError) as caught:
         await chunks_of(small, tools=TOOLS[:1], tool_choice=choice)
     assert "room for 50" in str(caught.value)
+
+
+async def test_a_formatter_of_other_models_is_told(roomy_folder):
+    config = entry(local_model_path=str(roomy_folder))
+    other = wrapper(roomy_folder, config, formatter=OpenAIChatFormatter())
+    with pytest.raises(GenerationError, match="OpenAIChatFormatter makes"):
+        await chunks_of(other)
 
 
 # -- counting ------------------------------------------------------------
@@ -304,6 +323,37 @@ async def test_a_schema_without_a_grammar_is_asked_for_in_words(model):
         with pytest.raises(StructuredOutputError):
             await model.generate_structured_output(asked(QUESTION), odd)
     assert "'not' is not supported" in logged[0]
+
+
+# -- thinking ------------------------------------------------------------
+
+
+async def test_thinking_is_switched_for_a_model_or_a_reply(
+    roomy_folder,
+    tmp_path,
+    without_llguidance,
+):
+    folder = shutil.copytree(roomy_folder, tmp_path / "thinks")
+    (folder / "chat_template.jinja").write_text(THINKING)
+    config = entry(local_model_path=str(folder), max_length=2)
+    thinks = wrapper(folder, config)
+    parameters = HuggingFaceWrapper.Parameters(thinking_enable=False)
+    at_once = wrapper(folder, config, parameters=parameters)
+    more = await at_once.count_tokens(asked(QUESTION))
+    assert more > await thinks.count_tokens(asked(QUESTION))
+    for model, switch in ((at_once, None), (thinks, False)):
+        chosen = {} if switch is None else {"thinking_enable": switch}
+        (*_, last) = await chunks_of(model, **chosen)
+        assert last.usage.input_tokens == more
+    with messages_of("as", logging.DEBUG) as logged:
+        with pytest.raises(StructuredOutputError):
+            await thinks.generate_structured_output(asked(QUESTION), City)
+    assert any("'no_think' failed" in one for one in logged)
+
+
+async def test_what_has_no_switch_is_told_in_words(model):
+    with pytest.raises(GenerationError, match="no switch for thinking"):
+        await chunks_of(model, thinking_enable=True)
 
 
 # -- leaving -------------------------------------------------------------

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from agentscope.agent import ModelConfig
 from agentscope.message import AssistantMsg, SystemMsg, UserMsg
 from agentscope.model import FinishedReason
 from tiny_agents import (
     answer,
     asked,
+    dialog_agent,
     entry,
     respond,
     text_of,
@@ -188,6 +190,73 @@ async def test_an_explicit_context_limits_prompt_and_reply(tiny_folder):
     assert response.usage.input_tokens + response.usage.output_tokens <= 100
     with pytest.raises(GenerationError, match="the context only 100"):
         await respond(model, "word " * 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [("word " * 300, {}), (QUESTION, {"grammar": "start: ("})],
+    ids=["prompt", "grammar"],
+)
+async def test_what_is_refused_is_refused_before_there_is_a_stream(
+    model,
+    text,
+    more,
+):
+    with pytest.raises(GenerationError):
+        await model(asked(text), **more)
+
+
+async def test_an_agent_turns_to_its_other_model_where_the_first_refuses(
+    tiny_folder,
+):
+    config = entry(local_model_path=str(tiny_folder), max_length=5)
+    broken = HuggingFaceWrapper.Parameters(grammar="start: (")
+    other = wrapper(tiny_folder, config)
+    agent = dialog_agent(
+        wrapper(tiny_folder, config, parameters=broken),
+        model_config=ModelConfig(fallback_model=other),
+    )
+    reply = await agent.reply(UserMsg("user", QUESTION))
+    assert reply.get_text_content() == await answer(other, QUESTION)
+
+
+async def test_a_stream_that_nobody_listens_to_frees_the_worker(model):
+    expected = await answer(model, OTHER)
+    with forwards(model, pause_s=0.02) as lengths:
+        stream = await model(asked(QUESTION), max_tokens=400)
+        del stream
+        since = len(lengths)
+        assert await answer(model, OTHER) == expected
+    assert wasted(lengths, since) <= 2
+
+
+@pytest.mark.parametrize("kind", ["model", "whole"])
+async def test_the_last_response_says_why_the_reply_has_ended(request, kind):
+    chosen = request.getfixturevalue(kind)
+    cut = await respond(chosen, QUESTION, max_tokens=3)
+    assert cut.metadata == {"finish_reason": "length"}
+    ended = await respond(chosen, QUESTION, grammar='start: "Paris"')
+    assert ended.metadata == {"finish_reason": "stop"}
+
+
+@pytest.mark.parametrize("kind", ["model", "whole"])
+async def test_stop_strings_end_a_reply_and_are_never_shown(request, kind):
+    chosen = request.getfixturevalue(kind)
+    full = await answer(chosen, QUESTION)
+    stop = full[5:8]
+    response = await chosen(asked(QUESTION), stop=[stop, "never said"])
+    if kind == "model":
+        chunks = [chunk async for chunk in response]
+        *parts, response = chunks
+        assert "".join(map(text_of, parts)) == full.partition(stop)[0]
+    assert text_of(response) == full.partition(stop)[0]
+    assert response.metadata["finish_reason"] == "stop"
+
+
+async def test_a_temperature_of_0_takes_the_likeliest(model):
+    greedy = await answer(model, QUESTION)
+    for more in ({}, {"top_p": 0.9}):
+        assert await answer(model, QUESTION, temperature=0, **more) == greedy
 
 
 async def test_an_unknown_argument_is_refused(model):

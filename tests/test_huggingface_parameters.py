@@ -20,6 +20,11 @@ def test_a_reply_alone_can_have_other_parameters():
     assert before.seed == 1
 
 
+def test_of_a_value_of_several_types_the_exact_fault_is_told():
+    with pytest.raises(GenerationError, match="stop is '': .* 1 character"):
+        changed(ReplyParameters(), {"stop": ["a", ""]})
+
+
 def test_an_unknown_parameter_is_refused_with_the_known_ones():
     with pytest.raises(GenerationError) as caught:
         changed(ReplyParameters(), {"topp": 1, "num_beams": 4})
@@ -31,13 +36,16 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones():
     ("name", "value"),
     [
         ("max_tokens", 0),
-        ("temperature", 0),
+        ("temperature", -0.1),
         ("temperature", 2.5),
         ("top_p", 1.5),
         ("top_k", -1),
         ("repetition_penalty", 0.5),
         ("seed", -1),
         ("seed", "x"),
+        ("stop", ""),
+        ("stop", 3),
+        ("thinking_enable", "perhaps"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused_by_name(name, value):
@@ -53,9 +61,15 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
         ({}, {}),
         ({"max_tokens": 5}, {}),
         ({"grammar": "start: /a/"}, {}),
+        ({"parallel_tool_calls": False}, {}),
         ({"seed": 3}, {"seed": 3}),
         ({"temperature": 0.5}, {"do_sample": True, "temperature": 0.5}),
         ({"top_k": 0}, {"do_sample": True, "top_k": 0}),
+        ({"temperature": 0}, {"do_sample": False}),
+        ({"temperature": 0, "top_p": 0.9}, {"do_sample": False, "top_p": 0.9}),
+        ({"stop": "END"}, {"stop": ["END"]}),
+        ({"stop": ["a", "\n"]}, {"stop": ["a", "\n"]}),
+        ({"thinking_enable": False}, {"thinking_enable": False}),
         (
             {"temperature": 0.5, "do_sample": False},
             {"do_sample": False, "temperature": 0.5},

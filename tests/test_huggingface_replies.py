@@ -7,8 +7,9 @@ import pytest
 from agentscope.model import ChatResponse
 from tiny_agents import local_model
 
+from huggingface_asking import Asking
 from huggingface_parameters import ReplyParameters
-from huggingface_replies import Asking, reply_stream, whole_reply
+from huggingface_replies import reply_stream, whole_reply
 from local_llm import reply_streams
 from local_llm.errors import GenerationError
 from local_llm.local_model import LocalModel

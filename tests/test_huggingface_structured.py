@@ -2,6 +2,7 @@
 """Structured output fits its schema, from a model with random weights."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from agentscope.exception import StructuredOutputError
 from agentscope.model import StructuredResponse
 from pydantic import BaseModel, Field, field_validator
 from tiny_agents import asked, entry, wrapper
+from tiny_models import ALWAYS_THINKING, THINKING
 
 from huggingface_model import HuggingFaceWrapper
 from local_llm.errors import GenerationError
@@ -201,23 +203,72 @@ async def test_where_a_longer_object_was_cut_a_shorter_one_follows(
     """The first try may be longer than there is room; here it is cut."""
     config = entry(local_model_path=str(roomy_folder))
     tight = wrapper(roomy_folder, config, context_size=700)
-    request = tight.local.request
+    submit = tight.local.submit
     room, spent = [], []
 
-    def cut(turns, deliver, tokens=None, *more):
-        if tokens is None:  # only the room is looked at
-            return request(turns, deliver)
-        room.append(tokens)
-        made = request(turns, deliver, 3 if len(room) == 1 else tokens, *more)
-        spent.append(len(made.prompt_ids))
-        return made
+    def cut(request):
+        room.append(request.max_new_tokens)
+        spent.append(len(request.prompt_ids))
+        if len(room) == 1:
+            request.max_new_tokens = 3
+        submit(request)
 
-    monkeypatch.setattr(tight.local, "request", cut)
+    monkeypatch.setattr(tight.local, "submit", cut)
     schema = {"properties": {"text": {"type": "string"}}}
     response = await structured(tight, schema, max_tokens=5000)
     assert room[0] == 700 - spent[0] > room[1]
     assert response.usage.input_tokens == sum(spent)
     jsonschema.validate(response.content, schema)
+
+
+async def test_an_object_that_takes_too_long_is_asked_for_once(
+    roomy_folder,
+    monkeypatch,
+):
+    """Asked again, it would take as long again."""
+    config = entry(
+        local_model_path=str(roomy_folder),
+        generation={"request_timeout_s": 0.001},
+    )
+    slow = wrapper(roomy_folder, config)
+    submit, asked_for = slow.local.submit, []
+
+    def noted(request):
+        asked_for.append(request)
+        submit(request)
+
+    monkeypatch.setattr(slow.local, "submit", noted)
+    with pytest.raises(GenerationError, match="not finished: timeout") as told:
+        await structured(slow, Trip)
+    assert "generation.request_timeout_s" in told.value.fix
+    assert len(asked_for) == 1
+
+
+@pytest.mark.parametrize("template", [THINKING, ALWAYS_THINKING])
+async def test_an_object_does_not_stand_among_the_thoughts(
+    roomy_folder,
+    tmp_path,
+    template,
+):
+    folder = shutil.copytree(roomy_folder, tmp_path / "thinks")
+    (folder / "chat_template.jinja").write_text(template)
+    model = wrapper(folder, entry(local_model_path=str(folder)))
+    requests = []
+    submit = model.local.submit
+
+    def noted(request):
+        requests.append(request)
+        submit(request)
+
+    model.local.submit = noted
+    response = await structured(model, Mood)
+    assert Mood.model_validate(response.content)
+    prompt = model.local.base.tokenizer.decode(requests[0].prompt_ids)
+    if template == THINKING:
+        assert prompt.endswith("<think>\n\n</think>\n\n")
+    else:
+        assert prompt.endswith("<think>\n")
+        assert '"</think>\\n\\n"' in requests[0].grammar
 
 
 class Picky(BaseModel):

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 from tiny_agents import entry
+from tiny_models import THINKING
 
-from local_llm.errors import WeightsError
 from local_llm.model_cards import (
     MODEL_CONFIGS,
+    ModelFacts,
     card_text,
     card_values,
     cards_folder,
-    context_size_of,
+    facts_of,
     label_of,
     main,
 )
@@ -40,7 +41,7 @@ def test_every_local_entry_has_a_card_and_no_other_has_one() -> None:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_a_committed_card_is_the_one_that_would_be_written(path) -> None:
     settings = load_all_settings(MODEL_CONFIGS)[path.stem]
-    values = card_values(settings, read(path)["context_size"])
+    values = card_values(settings, ModelFacts(read(path)["context_size"]))
     assert path.read_text(encoding="utf-8") == card_text(values)
 
 
@@ -57,18 +58,19 @@ def settings_with(**changes: Any):
 
 
 def test_a_greedy_entry_shows_no_parameter_that_makes_it_draw() -> None:
-    values = card_values(settings_with(max_length=7), 512)
+    values = card_values(settings_with(max_length=7), ModelFacts(512))
     assert values["parameter_overrides"] == {
         "max_tokens": {"default": 7},
         "do_sample": {"default": False},
         "repetition_penalty": {"default": 1.0},
+        "stop": {"hidden": True},
         "grammar": {"hidden": True},
     }
 
 
 def test_an_entry_that_draws_shows_how() -> None:
     drawing = {"do_sample": True, "temperature": 0.5, "top_k": 9}
-    values = card_values(settings_with(generation=drawing), 512)
+    values = card_values(settings_with(generation=drawing), ModelFacts(512))
     shown = values["parameter_overrides"]
     assert shown["temperature"] == {"default": 0.5}
     assert shown["top_k"] == {"default": 9}
@@ -121,7 +123,7 @@ def test_the_context_is_the_entrys_where_that_is_smaller(project) -> None:
     surroundings = Surroundings(project, project / "cache")
     for wanted, size in ((100, 100), (4096, 512)):
         settings = settings_with(context_size=wanted)
-        assert context_size_of(settings, surroundings) == size
+        assert facts_of(settings, surroundings) == ModelFacts(size)
 
 
 def test_a_model_that_is_gone_keeps_the_context_of_its_card(project) -> None:
@@ -132,6 +134,45 @@ def test_a_model_that_is_gone_keeps_the_context_of_its_card(project) -> None:
     card = read(path.parent / "model_cards" / "tiny.yaml")
     assert card["context_size"] == 512
     assert card["parameter_overrides"]["max_tokens"] == {"default": 3}
-    with pytest.raises(WeightsError):
-        other = write_config(project, local_model_path="gone", config_name="x")
-        main(["--model-configs", str(other)])
+
+
+def test_a_model_that_thinks_keeps_that_on_its_card(project) -> None:
+    template = project / "model" / "chat_template.jinja"
+    template.write_text(THINKING)
+    for place in ("model", "gone"):
+        path = write_config(project, local_model_path=place)
+        assert main(["--model-configs", str(path)]) == 0
+        card = read(path.parent / "model_cards" / "tiny.yaml")
+        assert card["output_types"] == ["text/plain", "application/x-thinking"]
+
+
+@pytest.mark.parametrize("card", [None, "[]", "{", "label: none"])
+def test_a_model_that_is_gone_and_has_no_card_is_told(
+    project,
+    capsys,
+    card,
+) -> None:
+    path = write_config(project, local_model_path="gone")
+    if card:
+        (path.parent / "model_cards").mkdir()
+        (path.parent / "model_cards" / "tiny.yaml").write_text(card)
+    assert main(["--model-configs", str(path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"{project / 'gone'}" in shown.err and "fix: " in shown.err
+
+
+@pytest.mark.parametrize("text", [None, "[", "[]"])
+def test_a_config_that_cannot_be_read_is_told(tmp_path, capsys, text) -> None:
+    path = tmp_path / "mine.json"
+    if text:
+        path.write_text(text)
+    assert main(["--model-configs", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_where_cards_cannot_be_written_that_is_told(project, capsys) -> None:
+    path = write_config(project)
+    (path.parent / "model_cards").write_text("in the way")
+    assert main(["--model-configs", str(path)]) == 2
+    assert "cards cannot be written" in capsys.readouterr().err

@@ -147,6 +147,14 @@ def test_a_run_that_was_trained_again_is_loaded_again(project):
     assert opened(catalog, "run").adapter != first.adapter
 
 
+def test_a_config_that_changes_meanwhile_is_not_read_again(project):
+    catalog = catalog_of(project, TUNED)
+    assert names_in(catalog) == ["tiny"]
+    catalog.model_configs.write_text("[")
+    train(project, "there/run")
+    assert names_in(catalog) == ["tiny", "there/run"]
+
+
 def test_a_run_that_was_changed_is_refused(project):
     train(project, "run")
     config = project / "run" / "adapter_config.json"
@@ -156,6 +164,17 @@ def test_a_run_that_was_changed_is_refused(project):
         with pytest.raises(CheckpointError, match="adapter_config.json"):
             opened(catalog, "run")
     assert told[0].startswith("run cannot be used")
+
+
+def test_a_run_that_has_gone_since_it_was_offered_is_told(project):
+    train(project, "run")
+    catalog = catalog_of(project, {**TUNED, "output_dir": "run"})
+    offer = catalog.find("run")
+    shutil.rmtree(project / "run")
+    model = LocalModel(offer.settings, catalog.surroundings)
+    model.load_model()
+    with pytest.raises(CheckpointError, match="run cannot be read: No such"):
+        catalog.use(model, offer)
 
 
 # -- which entries ---------------------------------------------------------
@@ -192,10 +211,10 @@ def test_without_a_config_file_there_is_nothing_to_offer(project):
     assert catalog.offers() == [] and catalog.find("google/gemma-7b") is None
 
 
-def test_a_context_that_cannot_be_found_out_is_asked_for_once(project):
+def test_what_cannot_be_found_out_is_asked_for_once(project):
     catalog = catalog_of(project, entry(local_model_path="gone"))
     (offer,) = catalog.offers()
     with messages_of("local_llm.model_catalog") as told:
-        assert catalog.context_size(offer) is None
-        assert catalog.context_size(offer) is None
+        assert catalog.facts(offer) is None
+        assert catalog.facts(offer) is None
     assert len(told) == 1 and "gone" in told[0]

@@ -111,7 +111,7 @@ def test_two_training_runs_do_not_meet() -> None:
     lock = ModelLock()
     with held_by_another_thread(lock, "training"):
         with (
-            pytest.raises(TrainingError, match="no other fine-tuning runs"),
+            pytest.raises(TrainingError, match="and no fine-tuning runs"),
             lock.training(0.05),
         ):
             pytest.fail("two users at once")

@@ -213,6 +213,12 @@ def test_an_unknown_name_is_told_with_those_that_there_are(model):
         model.with_adapter("three")
 
 
+def test_a_name_that_is_not_there_is_told_to_those_who_unload_it(model):
+    with pytest.raises(ConfigError, match="the name of an adapter") as caught:
+        named_adapters(model.base).unload("three")
+    assert "has no adapter 'three'" in str(caught.value)
+
+
 # -- what cannot be loaded -------------------------------------------------
 
 

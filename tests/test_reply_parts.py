@@ -78,7 +78,17 @@ def text(words: str) -> ReplyPart:
         ),
         (
             f"<think>\nhm\n</think>\n\nLook: {MARKED}\n",
-            [ReplyPart("thinking", "\nhm\n"), text("Look:"), PARIS],
+            [ReplyPart("thinking", "hm"), text("Look:"), PARIS],
+        ),
+        ("<think>\n\n</think>\n\nIt is.", [text("It is.")]),
+        (
+            "<think>a \n</think>So.<think>\n\n b</think>ok",
+            [
+                ReplyPart("thinking", "a"),
+                text("So."),
+                ReplyPart("thinking", "\n\nb"),
+                text("ok"),
+            ],
         ),
         # without marks
         ('{"name": "weather", "arguments": {"city": "Paris"}}', [PARIS]),
@@ -153,9 +163,9 @@ def test_thoughts_come_as_they_are_thought_also_if_the_prompt_began_them() -> (
     None
 ):
     reader = ReplyReader(own_format(True, "<think>\n"), TOOLS)
-    assert reader.feed("so ") == [ReplyPart("thinking", "so ")]
+    assert reader.feed("so ") == [ReplyPart("thinking", "so")]
     assert joined(reader.feed("it is</think>\nYes.")) == [
-        ReplyPart("thinking", "it is"),
+        ReplyPart("thinking", " it is"),
         text("Yes."),
     ]
 

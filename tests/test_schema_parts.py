@@ -119,6 +119,14 @@ def test_parts_of_one_of_that_may_hold_at_once_are_refused(branches):
         ({"type": "text"}, "schema /: 'type' cannot be 'text'"),
         ({"$ref": "#/a"}, "schema /: there is no '#/a'"),
         ({"$ref": "b.json#"}, "schema /: 'b.json#' is outside the schema"),
+        (
+            {"$ref": "#a", "$defs": {"a": {"$anchor": "a"}}},
+            "schema /: '#a' is no path from the root",
+        ),
+        (
+            {"$ref": "#/a/\u00b2", "a": [1]},
+            "schema /: there is no '#/a/\u00b2'",
+        ),
         ({"allOf": [3]}, "schema /allOf/0: a schema is wanted, not 3"),
         (
             {"pattern": "a", "allOf": [{"pattern": "b"}]},

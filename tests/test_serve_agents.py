@@ -19,10 +19,13 @@ from running_service import (
     save_endless,
     text_of,
 )
-from tiny_agents import entry, local_model, write_rows
+from tiny_agents import entry, fine_tuning, local_model, write_rows
 from tiny_program import run_fixture
 
 import serve_agents
+from huggingface_catalog import ListedModels
+from huggingface_model import HuggingFaceWrapper
+from screen import Screen
 
 PROJECT = Path(__file__).resolve().parents[1]
 QUESTION = "Question 3?"
@@ -125,6 +128,25 @@ def test_a_run_that_finished_meanwhile_is_loaded_once(
     assert service.told("no model 'runs/late' is offered") == 1
 
 
+def test_a_run_that_is_trained_again_answers_from_the_next_message_on(
+    client,
+    service,
+    served,
+):
+    said, talk = [], client.talk("runs/again")
+    for rate in (5e-2, 2e-1):
+        config = fine_tuning(learning_rate=rate)
+        model = local_model(served, fine_tune_config=config)
+        model.load_model()
+        model.fine_tune(model.read_data(), served / "runs" / "again")
+        said.append(model.reply(QUESTION).text)
+        assert client.talk("runs/again").reply(QUESTION).strip() == said[-1]
+        assert talk.reply("And now?")
+    assert said[0] != said[1]
+    assert service.told("Traceback") == 0
+    shutil.rmtree(served / "runs")
+
+
 def test_what_is_not_offered_is_not_loaded(client, service):
     for name in ("not offered", "owner/name", "model", "embedded"):
         end = list(client.talk(name).events(QUESTION))[-1]
@@ -192,6 +214,26 @@ def test_a_prompt_that_does_not_fit_is_told_in_the_log(client, service):
     end = list(talk.events("word " * 2500))[-1]
     assert end["finished_reason"] == "error"
     assert service.told("tokens, the context only 2048") == 1
+    assert service.told("Traceback") == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"temperature": 9}, "temperature is 9: Input should be less than"),
+        ({"thinking_enable": True}, "has no switch for thinking"),
+        ({"grammar": "start: ("}, "the grammar cannot be used"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_told_in_the_log(
+    client,
+    service,
+    parameters,
+    told,
+):
+    end = list(client.talk("tiny", **parameters).events("Hi"))[-1]
+    assert end["finished_reason"] == "error"
+    assert service.told(told) == 1
     assert service.told("Traceback") == 0
 
 
@@ -283,6 +325,24 @@ def test_a_web_page_that_was_named_may_use_the_service(served):
             assert answer.status_code == code
 
 
+def test_a_run_that_cannot_be_used_keeps_nothing_else_from_being_served(
+    served,
+    capsys,
+    monkeypatch,
+):
+    monkeypatch.setattr(ListedModels, "_catalog", None)
+    broken = shutil.copytree(served / "run", served / "runs" / "broken")
+    config = broken / "adapter_config.json"
+    config.write_text(config.read_text().replace("LORA", "lora"))
+    path = served / "configs" / "model_configs.json"
+    offers = HuggingFaceWrapper.offer(path, ["tiny"]).offers()
+    models = serve_agents.load_all(offers, Screen())
+    shutil.rmtree(served / "runs")
+    assert [one.model for one in models] == ["tiny", "run"]
+    told = capsys.readouterr().out
+    assert told.count("left out: ") == 1 and str(config) in told
+
+
 # -- what keeps it from starting -------------------------------------------
 
 
@@ -320,6 +380,23 @@ def test_a_missing_package_is_told_with_the_command_that_brings_it(
     assert code == 2
     assert "the package no_such_one is not installed" in shown
     assert "pip install -r requirements-service.txt" in shown
+
+
+@pytest.mark.parametrize("typed_in", ["http://localhost:5173/", "HTTP://A.b"])
+def test_a_web_page_is_known_as_browsers_know_it(typed_in):
+    arguments = serve_agents.parse_arguments(["--web-origin", typed_in])
+    assert arguments.web_origin == [typed_in.lower().removesuffix("/")]
+
+
+@pytest.mark.parametrize(
+    "typed_in",
+    ["localhost:5173", "*", "http://a/page", "ftp://a", "http://", "http://*"],
+)
+def test_what_is_no_address_of_a_web_page_is_refused(run, typed_in, capfd):
+    with pytest.raises(SystemExit) as ended:
+        run("--web-origin", typed_in)
+    assert ended.value.code == 2
+    assert "such as http://localhost:5173" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])

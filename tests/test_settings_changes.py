@@ -8,6 +8,7 @@ from local_llm.settings import FineTuneSettings, ModelSettings
 from local_llm.settings_changes import (
     for_training,
     settings_of,
+    with_context_size,
     with_fine_tuning,
     with_model,
 )
@@ -39,6 +40,39 @@ def test_a_name_alone_is_a_config_of_defaults() -> None:
     assert settings.config_name == "owner/other"
     assert settings.pretrained_model_name_or_path == "owner/other"
     assert settings.data_path is None
+
+
+@pytest.mark.parametrize("config", [[], "embedded", 3])
+def test_a_config_that_is_no_object_is_an_error(config) -> None:
+    with pytest.raises(ConfigError, match="wanted an object, found"):
+        settings_of("", config)
+
+
+NO_MODELS = [" ", "a/b/c", "x" * 300, "a\0b", "model.gguf", "a b", 3]
+
+
+@pytest.mark.parametrize("name", NO_MODELS)
+def test_a_name_of_no_place_and_no_repository_is_an_error(name) -> None:
+    with pytest.raises(ConfigError, match="a hub id such as"):
+        settings_of(name, None)
+    with pytest.raises(ConfigError, match="a hub id such as"):
+        with_model(CONFIGURED, name, None)
+
+
+@pytest.mark.parametrize("name", ["./a b", "/a/b/c", "~/x", "o/m", "gpt2"])
+def test_a_folder_and_a_repository_are_names(name) -> None:
+    settings = settings_of(name, None)
+    assert settings.pretrained_model_name_or_path == name
+
+
+@pytest.mark.parametrize("size", [0, 1, -3, True, 3.5, "512"])
+def test_a_context_that_there_cannot_be_is_an_error(size) -> None:
+    with pytest.raises(ConfigError, match="context_size.*\n.*at least 2"):
+        with_context_size(CONFIGURED, size)
+
+
+def test_a_context_takes_the_place_of_the_configs() -> None:
+    assert with_context_size(CONFIGURED, 2).context_size == 2
 
 
 def test_neither_name_nor_config_is_an_error() -> None:

@@ -80,6 +80,32 @@ def test_a_template_that_shows_no_tools_leaves_them_text() -> None:
     assert render_call(CALL) in shown(chat_format, TALK)
 
 
+def test_with_thinking_off_a_call_is_not_begun_with_thoughts() -> None:
+    qwen = ChatFormat(tokenizer_of("qwen3"))
+    assert qwen.wire.before.startswith("<think>\n\n</think>\n\n<tool_call>")
+    assert qwen.with_thinking(False).wire.before.startswith("<tool_call>")
+
+
+@pytest.mark.parametrize("wanted", [None, True, False])
+@pytest.mark.parametrize(
+    ("reply", "kinds"),
+    [
+        ("It is.", ["text"]),
+        ("<think>\nhm\n</think>\n\nIt is.", ["thinking", "text"]),
+        (f"<think>\n\n</think>\n\n{render_call(CALL)}", ["call"]),
+    ],
+)
+def test_a_reply_is_read_whether_thinking_is_switched_or_not(
+    wanted,
+    reply,
+    kinds,
+) -> None:
+    qwen = ChatFormat(tokenizer_of("qwen3")).with_thinking(wanted)
+    reader = ReplyReader(qwen.wire, [TOOL])
+    parts = [*reader.feed(reply), *reader.end(True)]
+    assert [one.kind for one in parts] == kinds
+
+
 def test_tools_calls_and_results_are_the_templates_own(native) -> None:
     text = shown(native, TALK[:4])
     assert native.wire.is_native

@@ -57,6 +57,16 @@ CHATML = (
 )
 """A template that takes a system role and turns in any order."""
 
+ALWAYS_THINKING = CHATML.replace("assistant\n", "assistant\n<think>\n")
+"""A template whose prompts end where thoughts begin."""
+
+THINKING = CHATML.replace(
+    "assistant\n",
+    "assistant\n{% if enable_thinking is defined and not enable_thinking %}"
+    "<think>\n\n</think>\n\n{% endif %}",
+)
+"""A template after which a model thinks, unless it is told not to."""
+
 EXACT: dict[str, Any] = {
     "dtype": "float32",
     "quantization": {"load_in_4bit": False},
