@@ -1,26 +1,23 @@
 # -*- coding: utf-8 -*-
 """Many requests at once against the same ones after another.
 
-    python benchmarks/concurrency.py              the embedded model
-    python benchmarks/concurrency.py --tiny       a random model, in seconds
+    python benchmarks/concurrency.py              a random and the embedded model
+    python benchmarks/concurrency.py --tiny       the random one alone
 
-Exactness: 64 requests over three adapters and the bare base, greedy and drawn
-with a seed, in another order each time; how many replies differ from those of
-one request after the other, in float32. Then the same with a quarter of them
-abandoned in mid-stream, and how many tokens they still cost. Speed: 8 agents
-with 4 adapters at once against the same 8 one after another, in turn, with the
-weights as the settings want them. Writes reports/concurrency.json. Nothing
-else should run on the machine.
+64 requests over three adapters and the bare base, greedy and drawn with a
+seed, in another order each time; how many replies differ from those of one
+request after the other, in float32. Then the same with a quarter of them
+abandoned in mid-stream, and how many tokens they still cost. Writes
+reports/concurrency.json. What they cost in time, benchmarks/generation.py
+measures.
 """
 
 import argparse
 import json
 import random
-import statistics
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,6 @@ from embedded import PROJECT, REPORTS, describe_machine
 sys.path.insert(0, str(PROJECT / "tests"))
 
 REQUESTS = 64
-AGENTS = 8
 SYSTEM = (
     "You are one of several assistants who work on the same task. Answer in "
     "a few words, say what you know and what you do not, and be friendly. "
@@ -43,18 +39,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=48)
     chosen = parser.parse_args()
+    figures = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": describe_machine(),
+    }
     with tempfile.TemporaryDirectory() as place:
-        load = Loader(Path(place), chosen.tiny)
-        figures = {
-            "command": " ".join(["python", *sys.argv]),
-            "machine": describe_machine(),
-            "model": load.name,
-            "exactness": measure_exactness(load, chosen.repetitions),
-            "speed": measure_speed(load, chosen.rounds, chosen.tokens),
-        }
+        for tiny in [True] if chosen.tiny else [True, False]:
+            load = Loader(Path(place), tiny)
+            figures[load.name] = measure_exactness(load, chosen.repetitions)
     text = json.dumps(figures, indent=1)
     if not chosen.tiny:
         (REPORTS / "concurrency.json").write_text(f"{text}\n")
@@ -72,12 +65,13 @@ class Loader:
     """
 
     def __init__(self, place: Path, tiny: bool) -> None:
-        self.name = "random Gemma 3" if tiny else "embedded:gemma-3-270m"
+        self.name = "random" if tiny else "embedded"
         self._place, self._tiny = place, tiny
 
     def __call__(self, **more: Any) -> tuple[Any, list[str]]:
         """The base, which never ends a reply, and its adapters."""
         import reply_listeners
+        from generation import random_adapter
         from tiny_models import gemma3, request_for, save_model
 
         from local_llm.base_model import load_private_model
@@ -89,24 +83,12 @@ class Loader:
             request = request_for(folder, **more)
         else:
             cache = cache_folder({})
-            request = LoadRequest(self.name, cache, device="cpu", **more)
+            request = LoadRequest(
+                "embedded:gemma-3-270m", cache, device="cpu", **more
+            )
         base = load_private_model(request)
         reply_listeners.never_stop(base)
-        return base, [loud_adapter(base, seed) for seed in range(4)]
-
-
-def loud_adapter(base: Any, seed: int) -> str:
-    """A fresh adapter that changes the replies, about as a trained one."""
-    import torch
-
-    from local_llm.adapters import adapter_parameters, add_adapter
-
-    name = add_adapter(base, {"r": 16}, seed)
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in adapter_parameters(base, name).values():
-        noise = torch.randn(parameter.shape, generator=generator)
-        parameter.data += 0.01 * noise.to(parameter)
-    return name
+        return base, [random_adapter(base, seed) for seed in range(4)]
 
 
 # -- exactness ------------------------------------------------------------
@@ -212,41 +194,6 @@ def _leaving(request: Any, listener: Any, left_at: dict[Any, int]) -> Any:
             request.cancelled.set()
 
     return deliver
-
-
-# -- speed ----------------------------------------------------------------
-
-
-def measure_speed(load: Loader, rounds: int, tokens: int) -> dict[str, Any]:
-    """Tokens per second of agents at once and one after another; the first
-    round warms up and is not counted."""
-    from local_llm.generation import engine_of
-
-    base, names = load()
-    cases = _cases(base, names)[:AGENTS]
-    cases = [{**case, "max_new_tokens": tokens} for case in cases]
-    found: dict[str, list[float]] = {"at_once": [], "one_by_one": []}
-    for turn in range(rounds + 1):
-        for arm in found:
-            engine_of(base).prefixes.clear()
-            batches = [cases] if arm == "at_once" else [[one] for one in cases]
-            start = time.perf_counter()
-            for batch in batches:
-                _together(base, batch)
-            seconds = time.perf_counter() - start
-            if turn:
-                found[arm].append(AGENTS * tokens / seconds)
-    medians = {arm: statistics.median(runs) for arm, runs in found.items()}
-    return {
-        "agents": AGENTS,
-        "adapters": len(names),
-        "reply_tokens": tokens,
-        "tokens_per_s": {
-            arm: {"median": medians[arm], "min": min(runs), "max": max(runs)}
-            for arm, runs in found.items()
-        },
-        "at_once_to_one_by_one": medians["at_once"] / medians["one_by_one"],
-    }
 
 
 if __name__ == "__main__":

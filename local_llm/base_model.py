@@ -25,6 +25,7 @@ from .cpu_threads import give_back_threads
 from .decoding_parts import decoding_parts, make_head_input_contiguous
 from .errors import WeightsError
 from .exact_weights import ExactWeights
+from .memory import give_back_freed_memory
 from .model_lock import ModelLock
 from .model_sources import LoadRequest, Progress, resolve
 from .model_weights import load_weights, translated_load_errors
@@ -209,6 +210,7 @@ def _load(request: LoadRequest, progress: Progress) -> BaseModel:
     make_head_input_contiguous(model)
     # Replies are computed in another thread.
     give_back_threads()
+    give_back_freed_memory()
     return BaseModel(
         model=model,
         tokenizer=tokenizer,

@@ -21,6 +21,7 @@ from . import adapters
 from .adapter_files import write_base_record
 from .base_model import BaseModel
 from .errors import CheckpointError
+from .memory import give_back_freed_memory
 
 Tensors = dict[str, torch.Tensor]
 
@@ -68,6 +69,7 @@ class TrainedWeights(ABC):
         """Exact weights that take gradients; afterwards fit for replies."""
         # The copies would stand in memory at the peak of training.
         self.base.weights.free_copies()
+        give_back_freed_memory()
         self._make_trainable()
         try:
             yield

@@ -1,6 +1,7 @@
 # -*- coding: utf-8 -*-
 """Memory is told in bytes, and never less than what is held."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from local_llm import memory
 from local_llm.memory import (
     free_memory_bytes,
+    give_back_freed_memory,
     peak_memory_bytes,
     process_memory_bytes,
     reset_peak_memory,
@@ -21,6 +23,19 @@ CPU = torch.device("cpu")
 def test_the_peak_grows_with_what_is_held() -> None:
     held = torch.ones(peak_memory_bytes(CPU) // 4 + (1 << 26))
     assert peak_memory_bytes(CPU) >= held.nbytes
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc",
+    reason="other libraries keep less",
+)
+def test_what_was_freed_is_given_back() -> None:
+    blocks = [torch.ones(4096) for _ in range(8000)]  # 131 MB
+    held = process_memory_bytes()
+    # Some stay: memory at the end of the heap goes back by itself.
+    del blocks[::2], blocks[:-100]
+    give_back_freed_memory()
+    assert held - process_memory_bytes() > 60e6
 
 
 def test_the_peak_is_in_bytes_and_fits_into_the_machine() -> None:

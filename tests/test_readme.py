@@ -86,6 +86,41 @@ COSTS = {
         "{speed[after_to_before_bare]:.2f} times as fast after training as "
         "before"
     ),
+    "one reply, against transformers' own `generate` in bfloat16": (
+        "{generation[one_request][ours_to_transformers]:.2f} times the "
+        "tokens/s: {generation[one_request][tokens_per_s][ours][median]:.0f} "
+        "bare, and {generation[one_request][tokens_per_s][transformers_bf16]"
+        "[median]:.0f}"
+    ),
+    "8 agents with 4 adapters at once": (
+        "{generation[agents][at_once_to_one_by_one]:.2f} times the tokens/s "
+        "of the same one after another"
+    ),
+    "another adapter than for the reply before": (
+        "{generation[agents][switch_ms][median]:.1f} ms, "
+        "{generation[agents][first_use_ms][median]:.1f} ms the first time"
+    ),
+    "loading the weights again": (
+        "{generation[load][second_to_first_weights_s]:.1f} times as fast, "
+        "with the tokenizer "
+        "{generation[load][second_to_first_whole_s]:.2f} times"
+    ),
+    "64 requests at once, in float32": (
+        "{concurrency[random][different_of_replies][0]} of "
+        "{concurrency[random][different_of_replies][1]} replies of a random "
+        "model differ from those alone, and "
+        "{concurrency[embedded][different_of_replies][0]} of "
+        "{concurrency[embedded][different_of_replies][1]} of the embedded "
+        "one; where a quarter of them is abandoned, "
+        "{concurrency[random][different_when_a_quarter_leaves]} and "
+        "{concurrency[embedded][different_when_a_quarter_leaves]} of the rest"
+    ),
+    "objects of ten schemas, by a grammar": (
+        "{structured[valid]} of {structured[attempts]} fit"
+    ),
+    "memory after 1,000 requests, 20 other adapters and 5 loads": (
+        "{soak[growth]:.1%} more"
+    ),
     "30 questions with tools, none of their calls learned, all 15 tools "
     "offered": (
         "{tools[solved]} solved, of {tools[questions_with_two_calls]} with "
@@ -102,7 +137,13 @@ def measured() -> dict[str, dict]:
         part: f"embedded_{part}"
         for part in ("program", "replies", "speed", "training")
     }
-    files["tools"] = "tool_questions"
+    files |= {
+        "concurrency": "concurrency",
+        "generation": "generation",
+        "soak": "soak",
+        "structured": "structured_output",
+        "tools": "tool_questions",
+    }
     return {
         part: json.loads(
             (PROJECT / "reports" / f"{name}.json").read_text("utf-8"),
