@@ -52,8 +52,18 @@ thorough = settings(
 
 
 def as_entry(found: ModelSettings) -> dict[str, Any]:
-    """Settings as an entry of a config file."""
-    return json.loads(json.dumps(dataclasses.asdict(found), default=str))
+    """Settings as an entry of a config file.
+
+    Quantized weights without an adapter can be asked and not trained, so that
+    nothing of training may be named beside them.
+    """
+    entry = json.loads(json.dumps(dataclasses.asdict(found), default=str))
+    fine_tune = entry["fine_tune_config"]
+    if fine_tune is not None and found.fine_tune_config.trains_all_weights:
+        quantization = fine_tune["bnb_config"] or {}
+        if any(quantization.get(f"load_in_{bits}bit") for bits in (4, 8)):
+            del entry["data_path"], fine_tune["lora_config"]
+    return entry
 
 
 def check_promises(found: ModelSettings) -> None:
