@@ -27,6 +27,7 @@ from embedded import PROJECT, REPORTS, describe_machine
 sys.path.insert(0, str(PROJECT / "tests"))
 
 REQUESTS = 64
+REPETITIONS = 20
 SYSTEM = (
     "You are one of several assistants who work on the same task. Answer in "
     "a few words, say what you know and what you do not, and be friendly. "
@@ -38,7 +39,12 @@ def main() -> None:
     """Measure all, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        default=REPETITIONS,
+        help="of the embedded model, half a minute each",
+    )
     chosen = parser.parse_args()
     figures = {
         "command": " ".join(["python", *sys.argv]),
@@ -47,7 +53,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for tiny in [True] if chosen.tiny else [True, False]:
             load = Loader(Path(place), tiny)
-            figures[load.name] = measure_exactness(load, chosen.repetitions)
+            repetitions = REPETITIONS if tiny else chosen.repetitions
+            figures[load.name] = measure_exactness(load, repetitions)
     text = json.dumps(figures, indent=1)
     if not chosen.tiny:
         (REPORTS / "concurrency.json").write_text(f"{text}\n")
