@@ -34,6 +34,7 @@ from .errors import (
 from .finite_guard import check_weights
 from .library_defaults import DEFAULT_CADENCE
 from .memory import (
+    give_back_freed_memory,
     free_memory_bytes,
     peak_memory_bytes,
     reset_peak_memory,
@@ -116,6 +117,8 @@ def train(
         with _translated_errors(run):
             result = run.finish(on_step, stop, resume_from)
     gc.collect()
+    # Replies make copies of the weights beside it.
+    give_back_freed_memory()
     return result
 
 
