@@ -34,8 +34,8 @@ from .errors import (
 from .finite_guard import check_weights
 from .library_defaults import DEFAULT_CADENCE
 from .memory import (
-    give_back_freed_memory,
     free_memory_bytes,
+    give_back_freed_memory,
     peak_memory_bytes,
     reset_peak_memory,
 )
