@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alpha_umi.arm_names import ArmName
-from alpha_umi.comparison_requests import DataRequest
+from alpha_umi.comparison_requests import DataRequest, Source
 from alpha_umi.prompts import PromptStyle
 from alpha_umi.tool_agent_settings import (
     ToolAgentSettings,
@@ -73,7 +73,7 @@ def data_request(
     return DataRequest(
         arguments.schema_guided,
         arguments.toolbench,
-        arguments.toolbench_train,
+        tuple(arguments.learn_also),
         arguments.train,
         arguments.test,
         arguments.longest,
@@ -207,18 +207,21 @@ def _add_compare(verb: argparse.ArgumentParser) -> None:
         help="trajectories in the paper's format to ask as well",
     )
     add(
-        "--toolbench-train",
-        type=Path,
-        metavar="FILE",
-        help="trajectories in the paper's format to learn as well",
+        "--learn-also",
+        type=_source,
+        nargs="+",
+        default=[],
+        metavar="READER:PATH",
+        help="other data to learn as well, and how they are read: "
+        + ", ".join(READERS),
     )
     add(
         "--longest",
         type=_count,
         default=4000,
         metavar="N",
-        help="leave out ToolBench trajectories whose prompts have more "
-        "characters (default: 4000)",
+        help="leave out trajectories whose prompts have more characters, but "
+        "for those of Schema-Guided Dialogue (default: 4000)",
     )
     add("--arms", nargs="+", metavar="NAME", help="which arms (default: all)")
     add(
@@ -229,7 +232,12 @@ def _add_compare(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="each arm is trained once for each (default: 1 2 3)",
     )
-    add("--train", type=_count, metavar="N", help="trajectories to learn")
+    add(
+        "--train",
+        type=_count,
+        metavar="N",
+        help="trajectories to learn of each dataset",
+    )
     add("--test", type=_count, metavar="N", help="trajectories of each part")
     _add_output(verb, "where adapters and answers are kept")
     _add_overwrite(verb)
@@ -271,6 +279,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("want a number from 1")
     return int(text)
+
+
+def _source(text: str) -> Source:
+    reader, _, path = text.partition(":")
+    if reader not in READERS or not path:
+        raise argparse.ArgumentTypeError(
+            f"want a reader, a colon and a path, not {text!r}; the readers "
+            f"are {', '.join(READERS)}",
+        )
+    return Source(reader, Path(path))
 
 
 _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {

@@ -2,27 +2,27 @@
 """What the arms of a comparison learn and are asked.
 
 Schema-Guided Dialogue gives what is learned and two parts to ask, with
-services seen in training and unseen ones; files in the paper's format can be
-learned and asked as well. Knows no models. Raises DatasetError.
+services seen in training and unseen ones; data of any reader can be learned
+as well, and a file in the paper's format asked. Knows no models. Raises
+DatasetError.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from local_llm.errors import DatasetError
 
 from .comparison import AskedPart
-from .comparison_requests import DataRequest
-from .prompts import PromptStyle
+from .comparison_requests import DataRequest, Source
 from .protocol import Trajectory
+from .readers import read_trajectories
 from .records import records_of
 from .roles import Role
 from .schema_guided import SMALL, Part, read_schema_guided
-from .toolbench import read_toolbench
 
 TOOLBENCH = "toolbench"
-"""The part in the paper's format; the paper has rows for it."""
+"""The part in the paper's format, and its reader; the paper has rows for it."""
 
 _IN_DOMAIN: dict[Part, bool] = {"seen": True, "unseen": False}
 
@@ -61,24 +61,26 @@ def read_comparison_data(
         `DatasetError`: A file is missing or cannot be read, nothing of it is
             short enough, or so few are wanted that a part has none.
     """
-    words: list[str] = []
     on_status("reading Schema-Guided Dialogue")
-    train = _guided_to_learn(request)
+    guided = _guided_to_learn(request)
     parts = list(_guided_to_ask(request))
-    words.append(f"{len(train)} trajectories of Schema-Guided Dialogue")
-    if request.toolbench_train is not None:
-        on_status(f"reading {request.toolbench_train}")
-        short = _short(request.toolbench_train, request)
-        words.append(short.described("ToolBench"))
-        train = spread(train, short.kept)
-    words = [f"learned: {' and '.join(words)}"]
+    others: list[_Short] = []
+    for source in request.learned_also:
+        on_status(f"reading {source.path}")
+        others.append(_short(source, request, request.train))
+    train = spread(guided, *(one.kept for one in others))
+    learned = [
+        f"{len(guided)} trajectories of Schema-Guided Dialogue",
+        *(one.described for one in others),
+    ]
+    description = f"learned: {' and '.join(learned)}"
     if request.toolbench is not None:
         on_status(f"reading {request.toolbench}")
-        short = _short(request.toolbench, request)
-        words.append(f"asked: {short.described('ToolBench')}")
-        asked = short.kept[: request.test]
-        parts.append(AskedPart.of(TOOLBENCH, False, asked))
-    return ComparisonData(train, parts, "; ".join(words))
+        source = Source(TOOLBENCH, request.toolbench)
+        short = _short(source, request, request.test)
+        parts.append(AskedPart.of(TOOLBENCH, False, short.kept))
+        description += f"; asked: {short.described}"
+    return ComparisonData(train, parts, description)
 
 
 def spread(*kinds: Sequence[Trajectory]) -> list[Trajectory]:
@@ -139,41 +141,32 @@ def _some(
 
 @dataclass(frozen=True)
 class _Short:
-    """The trajectories of a file of which every prompt is short enough."""
+    """Trajectories of which every prompt is short enough."""
 
     kept: list[Trajectory]
-    found: int
-    longest: int
-
-    def described(self, name: str) -> str:
-        return (
-            f"{len(self.kept)} of {self.found} trajectories of {name}, those "
-            f"with prompts of at most {self.longest} characters"
-        )
+    described: str
 
 
-def _short(path: Path, request: DataRequest) -> _Short:
-    found = read_toolbench(path)
-    kept = [
-        one
-        for one in found
-        if _longest_prompt(one, request.style) <= request.longest
-    ]
+def _short(source: Source, request: DataRequest, most: int | None) -> _Short:
+    found = read_trajectories(source.reader, source.path)
+    short = (one for one in found if _is_short(one, request))
+    kept = list(itertools.islice(short, most))
     if not kept:
         raise DatasetError(
-            f"{path.absolute()}: none of {len(found)} trajectories has only "
-            f"prompts of {request.longest} characters or less",
+            f"{source.path.absolute()}: none of {len(found)} trajectories has "
+            f"only prompts of {request.longest} characters or less",
             fix="raise --longest",
         )
-    return _Short(kept, len(found), request.longest)
+    return _Short(
+        kept,
+        f"{len(kept)} of {len(found)} trajectories of {source.path.name}, "
+        f"with prompts of at most {request.longest} characters",
+    )
 
 
-def _longest_prompt(trajectory: Trajectory, style: PromptStyle) -> int:
-    return max(
-        (
-            len(record.input)
-            for role in Role
-            for record in records_of(trajectory, role, style)
-        ),
-        default=0,
+def _is_short(trajectory: Trajectory, request: DataRequest) -> bool:
+    return all(
+        len(record.input) <= request.longest
+        for role in Role
+        for record in records_of(trajectory, role, request.style)
     )

@@ -3,8 +3,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .prompts import PromptStyle
+
+
+class Source(NamedTuple):
+    """Data of any kind.
+
+    Attributes:
+        reader (`str`):
+            How they are read, one of `READERS`.
+        path (`Path`):
+            Where they are.
+    """
+
+    reader: str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -16,21 +31,21 @@ class DataRequest:
             The folder of Schema-Guided Dialogue.
         toolbench (`Path | None`):
             Trajectories in the paper's format to ask.
-        toolbench_train (`Path | None`):
-            Trajectories in the paper's format to learn.
+        learned_also (`tuple[Source, ...]`):
+            What is learned beside Schema-Guided Dialogue.
         train, test (`int | None`):
-            The most trajectories to learn from Schema-Guided Dialogue, and
-            to ask of each part; all for None.
+            The most trajectories to learn of each dataset, and to ask of
+            each part; all for None.
         longest (`int`):
-            ToolBench trajectories with a longer prompt are left out, in
-            characters.
+            Trajectories with a longer prompt are left out, in characters,
+            but for those of Schema-Guided Dialogue, which are cut short.
         style (`PromptStyle`):
             In which prompts are measured.
     """
 
     schema_guided: Path
     toolbench: Path | None = None
-    toolbench_train: Path | None = None
+    learned_also: tuple[Source, ...] = ()
     train: int | None = None
     test: int | None = None
     longest: int = 4000

@@ -16,12 +16,14 @@ from alpha_umi.comparison_data import (
     read_comparison_data,
     spread,
 )
-from alpha_umi.comparison_requests import DataRequest
+from alpha_umi.comparison_requests import DataRequest, Source
 from alpha_umi.protocol import Trajectory, trajectory_as_dict
 from alpha_umi.records import records_of
 from alpha_umi.roles import Role
+from alpha_umi.trajectory_files import read_trajectory_file
 from local_llm.errors import DatasetError
 
+EXAMPLE = Path(__file__).parents[1] / "data" / "tool_trajectories.json"
 BOTH = ["Taxis_1", "Music_1"]
 SHORT = [trajectory(n, 1) for n in range(1, 7)]
 LONG = [trajectory(10**500, n) for n in range(3)]
@@ -148,10 +150,11 @@ def test_those_with_long_prompts_are_left_out_and_counted(
     guided: Path,
 ) -> None:
     path = write_toolbench(guided, [*LONG, *SHORT])
-    request = DataRequest(guided, path, path, longest=400)
+    also = (Source(TOOLBENCH, path),)
+    request = DataRequest(guided, path, also, longest=400)
     data = read_comparison_data(request)
     words = (
-        "6 of 9 trajectories of ToolBench, those with prompts of at most 400 "
+        "6 of 9 trajectories of toolbench.json, with prompts of at most 400 "
         "characters"
     )
     own = len(data.train) - len(SHORT)
@@ -194,6 +197,25 @@ def test_a_file_of_long_prompts_alone_is_refused(guided: Path) -> None:
 
 
 # -- several kinds ---------------------------------------------------------------
+
+
+def test_other_data_are_learned_by_their_readers_as_many_of_each(
+    guided: Path,
+) -> None:
+    path = write_toolbench(guided, SHORT)
+    also = (Source(TOOLBENCH, path), Source("trajectories", EXAMPLE))
+    request = DataRequest(guided, learned_also=also, train=4, longest=10**4)
+    data = read_comparison_data(request)
+    own = read_comparison_data(DataRequest(guided, train=4)).train
+    others = [one for one in data.train if one not in own]
+    examples = read_trajectory_file(EXAMPLE)
+    assert len(data.train) == len(own) + 8
+    assert [one for one in others if one in examples] == examples[:4]
+    assert data.description.endswith(
+        "and 4 of 6 trajectories of toolbench.json, with prompts of at most "
+        f"10000 characters and 4 of {len(examples)} trajectories of "
+        "tool_trajectories.json, with prompts of at most 10000 characters",
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def test_what_is_not_asked_for_is_everything_of_the_dialogues_alone() -> None:
     request = DataRequest(Path("sgd"))
-    assert (request.toolbench, request.toolbench_train) == (None, None)
+    assert (request.toolbench, request.learned_also) == (None, ())
     assert (request.train, request.test) == (None, None)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tiny_tools import tools_entry
 
 from alpha_umi.arms import ARMS
+from alpha_umi.comparison_requests import Source
 from command_line import MODEL_CONFIGS, PROJECT
 from local_llm.errors import ConfigError
 from tool_command_line import (
@@ -117,14 +118,29 @@ def test_without_a_list_the_command_line_of_the_process_is_read(
 
 def test_a_comparison_asks_for_the_data_that_is_typed() -> None:
     flags = ["--train", "40", "--test", "30", "--longest", "900"]
-    files = ["--toolbench", "asked.json", "--toolbench-train", "learned.json"]
+    also = ["--learn-also", "toolbench:learned.json", "star:C:/my star"]
+    files = ["--toolbench", "asked.json", *also]
     arguments = parse_arguments(["compare", *SGD, *flags, *files])
     request = data_request(arguments, "paper")
     assert request.schema_guided == Path("sgd")
     assert request.toolbench == Path("asked.json")
-    assert request.toolbench_train == Path("learned.json")
+    assert request.learned_also == (
+        Source("toolbench", Path("learned.json")),
+        Source("star", Path("C:/my star")),
+    )
     assert (request.train, request.test, request.longest) == (40, 30, 900)
     assert request.style == "paper"
+
+
+@pytest.mark.parametrize("typed", ["data.json", "nobody:data.json", "star:"])
+def test_what_no_reader_reads_is_refused_with_the_readers(
+    typed: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["compare", *SGD, "--learn-also", typed])
+    told = capsys.readouterr().err
+    assert repr(typed) in told and "toolalpaca" in told
 
 
 def test_an_entry_of_the_other_program_is_refused_by_name() -> None:
