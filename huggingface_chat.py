@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from huggingface_asking import Asking
 from huggingface_offers import offer_of
 from huggingface_parameters import ReplyParameters, changed
-from huggingface_replies import begun, reply_stream, whole_reply
+from huggingface_replies import begun_reply, reply_stream, whole_reply
 from huggingface_structured import structured_reply
 from local_llm.errors import ConfigError, GenerationError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
@@ -111,7 +111,8 @@ class HuggingFaceChat(ChatModelBase):
         offer = offer_of(tools, tool_choice)
         asking = await self._asking(messages, generate_kwargs)
         parts = reply_stream(asking, offer)
-        return await (begun(parts) if self.stream else whole_reply(parts))
+        answer = begun_reply if self.stream else whole_reply
+        return await answer(parts)
 
     async def _call_api_with_structured_output(
         self,

@@ -19,6 +19,7 @@ from agentscope.model import ChatResponse, ChatUsage
 
 from huggingface_asking import Asking, held_texts, unfinished
 from huggingface_offers import NO_TOOLS, Offer
+from local_llm.begun_streams import begun
 from local_llm.errors import ConfigError, NotACall
 from local_llm.grammars import INSTALLING, is_installed
 from local_llm.held_replies import Form, HeldReply, held_replies
@@ -67,13 +68,10 @@ async def reply_stream(
             yield writer.response(heard)
 
 
-async def begun(
+async def begun_reply(
     parts: AsyncGenerator[ChatResponse, None],
 ) -> AsyncGenerator[ChatResponse, None]:
-    """The stream of a reply that has begun.
-
-    What is refused is refused here, not at its first response: AgentScope
-    asks a fallback model only where there is no stream yet.
+    """The stream of a reply that has begun, see `begun`.
 
     Args:
         parts (`AsyncGenerator[ChatResponse, None]`):
@@ -82,14 +80,14 @@ async def begun(
     Returns:
         `AsyncGenerator[ChatResponse, None]`: The parts, and then the whole.
     """
-    return _with_the_whole(await anext(parts), parts)
+    return _with_the_whole(await begun(parts))
 
 
 async def whole_reply(
     parts: AsyncGenerator[ChatResponse, None],
 ) -> ChatResponse:
     """The last response, with the text of all of them."""
-    async for response in await begun(parts):
+    async for response in _with_the_whole(parts):
         last = response
     return last
 
@@ -166,17 +164,15 @@ async def _demanded(
 
 
 async def _with_the_whole(
-    first: ChatResponse,
     parts: AsyncGenerator[ChatResponse, None],
 ) -> AsyncGenerator[ChatResponse, None]:
-    whole = ChatResponse(content=[], is_last=True, id=first.id)
+    whole = ChatResponse(content=[], is_last=True)
     async with contextlib.aclosing(parts):
-        part: ChatResponse | None = first
-        while part is not None:
+        async for part in parts:
+            whole.id = part.id
             whole.append_chat_response(part)
             whole.metadata.update(part.metadata)
             yield part
-            part = await anext(parts, None)
     # AgentScope would make one without what the metadata say.
     yield whole
 

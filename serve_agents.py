@@ -16,24 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent_service import (
-    ServiceSettings,
-    bound_socket,
-    check_packages,
-    is_loopback,
-    make_app,
-    opened_storage,
-    run_app,
-)
 from command_line import PROJECT, add_config_file, choose_settings
-from finetune_dialog_agent import Finetune_DialogAgent
-from huggingface_model import HuggingFaceWrapper
 from local_llm.errors import LocalLLMError
 from program_frame import hide_bars_of_libraries, run_program
 from screen import Screen
-from service_agents import TalkingAgent
 
 if TYPE_CHECKING:
+    from agent_service import ServiceSettings
+    from huggingface_model import HuggingFaceWrapper
     from local_llm.model_catalog import Offer
 
 STORAGE = PROJECT / "service" / "agents.db"
@@ -71,10 +61,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--tools",
-        dest="agent_class",
-        action="store_const",
-        const=Finetune_DialogAgent,
-        default=TalkingAgent,
+        action="store_true",
         help="offer the service's tools and workspace to the models",
     )
     add(
@@ -91,14 +78,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def serve(arguments: argparse.Namespace, screen: Screen) -> None:
     """Check, load, and serve until a signal comes."""
-    check_packages()
-    settings = ServiceSettings(
-        arguments.host,
-        arguments.port,
-        arguments.storage,
-        arguments.agent_class,
-        tuple(arguments.web_origin),
+    # Here, so that a wrong flag is told at once and not after seconds.
+    from agent_service import (
+        bound_socket,
+        check_packages,
+        make_app,
+        opened_storage,
+        run_app,
     )
+    from huggingface_model import HuggingFaceWrapper
+
+    check_packages()
+    settings = service_settings(arguments)
     names = _names(arguments)
     catalog = HuggingFaceWrapper.offer(arguments.model_configs, names)
     with (
@@ -114,10 +105,25 @@ def serve(arguments: argparse.Namespace, screen: Screen) -> None:
         del models
 
 
+def service_settings(arguments: argparse.Namespace) -> "ServiceSettings":
+    """Where and how the command line wants to serve."""
+    from agent_service import ServiceSettings
+    from finetune_dialog_agent import Finetune_DialogAgent
+    from service_agents import TalkingAgent
+
+    return ServiceSettings(
+        arguments.host,
+        arguments.port,
+        arguments.storage,
+        Finetune_DialogAgent if arguments.tools else TalkingAgent,
+        tuple(arguments.web_origin),
+    )
+
+
 def load_all(
     offers: Sequence["Offer"],
     screen: Screen,
-) -> list[HuggingFaceWrapper]:
+) -> "list[HuggingFaceWrapper]":
     """Load what is offered. A run that cannot be used is told and left out;
     one among many does not keep the others from being served.
 
@@ -141,7 +147,7 @@ def load_all(
     return models
 
 
-def load(name: str, screen: Screen) -> HuggingFaceWrapper:
+def load(name: str, screen: Screen) -> "HuggingFaceWrapper":
     """Load an offered model; who shares its weights shares them.
 
     Args:
@@ -150,6 +156,8 @@ def load(name: str, screen: Screen) -> HuggingFaceWrapper:
         screen (`Screen`):
             Where it is told.
     """
+    from huggingface_model import HuggingFaceWrapper
+
     screen.say(f"model: {name}")
     with screen.working("loading") as listener:
         return HuggingFaceWrapper(model=name, listener=listener)
@@ -166,7 +174,9 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     return [settings.config_name]
 
 
-def _greet(settings: ServiceSettings, port: int, screen: Screen) -> None:
+def _greet(settings: "ServiceSettings", port: int, screen: Screen) -> None:
+    from agent_service import is_loopback
+
     for logger in TOLD:
         logging.getLogger(logger).setLevel(logging.INFO)
     if not is_loopback(settings.host):

@@ -22,6 +22,8 @@ from agentscope.model import (
 from agentscope.tool import ToolChoice
 from pydantic import BaseModel, Field
 
+from local_llm.begun_streams import begun
+
 from .agent_history import (
     AlphaUMiFormatter,
     history_of,
@@ -255,7 +257,7 @@ class AlphaUMiModel(ChatModelBase):
         usage = UsageMeter()
         task = self._task(messages, tools, tool_choice, usage)
         parts = self._parts(task, usage)
-        return parts if self.stream else await _whole(parts)
+        return await (begun(parts) if self.stream else _whole(parts))
 
     # -- a step ------------------------------------------------------------
 

@@ -379,6 +379,14 @@ async def test_what_a_role_raises_is_raised(role: str) -> None:
         await step(AlphaUMiModel(**roles))
 
 
+async def test_what_the_planner_refuses_is_refused_before_there_is_a_stream() -> (
+    None
+):
+    model = AlphaUMiModel(**team([GenerationError("busy")]))
+    with pytest.raises(GenerationError, match="busy"):
+        await model(asked(), tools=[])
+
+
 async def test_an_attempt_after_a_failure_begins_afresh() -> None:
     roles = team([GenerationError("busy"), CONCLUDE], answers=["It is 5."])
     model = AlphaUMiModel(**roles)

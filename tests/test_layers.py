@@ -19,6 +19,7 @@ IN_A_PACKAGE = tuple(f"{package}." for package in PACKAGES)
 ROWS: tuple[tuple[str, ...], ...] = (
     # 0: the standard library, and torch at most
     (
+        "local_llm.begun_streams",
         "local_llm.cpu_threads",
         "local_llm.errors",
         "local_llm.known_licences",

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,7 +284,23 @@ def test_the_flags_of_the_readme_are_those_of_the_program():
     named = set(re.findall(r"--([\w-]+)", " ".join(table)))
     taken = vars(serve_agents.parse_arguments([]))
     flags = {one.replace("_", "-") for one in taken} - {"debug"}
-    assert named == flags - {"agent-class"} | {"tools"}
+    assert named == flags
+
+
+def test_the_command_line_is_read_before_anything_slow_is_imported():
+    code = (
+        "import sys, serve_agents; serve_agents.parse_arguments([]);"
+        "print({'agentscope', 'torch', 'transformers'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "set()\n"
 
 
 # -- started again ---------------------------------------------------------
