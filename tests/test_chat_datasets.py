@@ -3,14 +3,13 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
+from fresh_process import loaded_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -456,16 +455,5 @@ def test_the_real_lima_is_read_whole() -> None:
 
 
 def test_importing_the_module_imports_no_heavy_library() -> None:
-    code = (
-        "import sys, local_llm.chat_datasets;"
-        "heavy = {'torch', 'datasets', 'huggingface_hub', 'transformers'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+    heavy = ("torch", "datasets", "huggingface_hub", "transformers")
+    assert loaded_after("import local_llm.chat_datasets", *heavy) == []

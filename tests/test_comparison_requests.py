@@ -1,13 +1,11 @@
 # -*- coding: utf-8 -*-
 """A command line can say what data it wants before anything is loaded."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-from alpha_umi.comparison_requests import DataRequest
+from fresh_process import loaded_after
 
-PROJECT = Path(__file__).resolve().parents[1]
+from alpha_umi.comparison_requests import DataRequest
 
 
 def test_what_is_not_asked_for_is_everything_of_the_dialogues_alone() -> None:
@@ -17,16 +15,5 @@ def test_what_is_not_asked_for_is_everything_of_the_dialogues_alone() -> None:
 
 
 def test_a_request_loads_nothing_that_learns() -> None:
-    code = (
-        "import sys, alpha_umi.comparison_requests;"
-        "print({'torch', 'transformers', 'numpy'} & sys.modules.keys())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout == "set()\n"
+    code = "import alpha_umi.comparison_requests"
+    assert loaded_after(code, "torch", "transformers", "numpy") == []
