@@ -110,21 +110,16 @@ def _rows(path: Path) -> Rows:
 def _differences(seeds: Sequence[Answers]) -> dict[str, Any]:
     """How many seeds there are, and by metric mean and interval in points."""
     resamples = _drawn(seeds)
-    found = {
-        column.title: difference(
+    figures: dict[str, Any] = {"seeds": len(seeds)}
+    for column in STEP_COLUMNS:
+        found = difference(
             resamples,
             [_values(other, column.metric) for _, other in seeds],
             [_values(one, column.metric) for one, _ in seeds],
         )
-        for column in STEP_COLUMNS
-    }
-    return {
-        "seeds": len(seeds),
-        **{
-            title: [round(100 * x, 1) for x in (one.value, one.low, one.high)]
-            for title, one in found.items()
-        },
-    }
+        shown = (found.value, found.low, found.high)
+        figures[column.title] = [round(column.scale * x, 1) for x in shown]
+    return figures
 
 
 def _drawn(seeds: Sequence[Answers]) -> Resamples:
